@@ -1,0 +1,22 @@
+//! The wire of dv: generated messages, and the documents that they carry.
+//!
+//! The messages are envelopes; what they carry are documents of `dv-types` in JSON
+//! (`docs/adr/0002-documents-are-json.md`). Wire types stop at the programs' edges.
+
+pub mod dial;
+mod document;
+
+/// Messages and services of `dv.v1`, generated from `proto/dv/v1/*.proto`.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::pedantic,
+    reason = "generated code"
+)]
+pub mod v1 {
+    include!("gen/dv.v1.rs");
+}
+
+pub use document::{InvalidDocument, from_json, to_json};

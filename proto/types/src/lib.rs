@@ -1,0 +1,43 @@
+//! The words of dv, one per file. No I/O, no clock, nothing async.
+//!
+//! ```text
+//! manifest ──(version, facts of the fleet)──▶ plan ──▶ operations ──▶ outcomes
+//!                                              │                        │
+//!                                              └──────▶ records ◀───────┘ ──▶ report
+//! ```
+//!
+//! Everything here is a document: it is stored, sent and shown in one JSON form
+//! (`docs/adr/0002-documents-are-json.md`).
+
+pub mod command;
+pub mod fleet;
+pub mod id;
+pub mod manifest;
+pub mod operation;
+pub mod outcome;
+pub mod plan;
+pub mod probe;
+pub mod quota;
+pub mod record;
+pub mod report;
+pub mod span;
+pub mod subject;
+pub mod waiting;
+
+pub use command::Command;
+pub use fleet::{HostFacts, Labels};
+pub use id::{
+    CommandId, Commit, Digest, Epoch, HostName, InvalidName, RolloutId, ServiceName, Version,
+};
+pub use jiff::Timestamp;
+pub use manifest::Manifest;
+pub use operation::Operation;
+pub use outcome::{Evidence, OpResult, Outcome};
+pub use plan::Plan;
+pub use probe::Probe;
+pub use quota::Quota;
+pub use record::{Fact, Record};
+pub use report::Report;
+pub use span::Span;
+pub use subject::{Finding, Subject};
+pub use waiting::WaitingOn;

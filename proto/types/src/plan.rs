@@ -1,0 +1,186 @@
+//! A plan: which hosts, in which order, what on each, what to go back to. Once made, nothing is left to choose.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    HostName, Manifest, Operation, RolloutId, ServiceName, Span, Version, manifest::OnFailure,
+    probe::Probing,
+};
+
+/// A complete plan of one rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The form of this document.
+    pub format: u32,
+    /// The service.
+    pub service: ServiceName,
+    /// The version that the hosts shall run.
+    pub version: Version,
+    /// Why it is made.
+    pub kind: Kind,
+    /// The manifest that it was made from, so that a rollback or a late host needs nobody's file.
+    pub manifest: Manifest,
+    /// The operations of a host, in order. Hosts with equal ones share a program.
+    pub programs: Vec<Program>,
+    /// The hosts.
+    pub hosts: Vec<PlannedHost>,
+    /// The order: a wave begins when the one before it has passed.
+    pub waves: Vec<Wave>,
+    /// How careful to be, in whole hosts.
+    pub limits: Limits,
+    /// How the hosts are watched while the rollout runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Probing>,
+    /// What the reader should know.
+    #[serde(default)]
+    pub notes: Vec<Note>,
+}
+
+/// Why a plan is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A new version goes out.
+    Forward,
+    /// A rollout is undone. Such a plan is never undone itself.
+    Reversal {
+        /// The rollout that is undone.
+        of: RolloutId,
+    },
+    /// Hosts that were out of reach are brought to where their rollout ended.
+    CatchUp {
+        /// That rollout.
+        of: RolloutId,
+    },
+}
+
+/// The operations of a host, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// What is done.
+    pub operations: Vec<Operation>,
+}
+
+/// A host in a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedHost {
+    /// Its name.
+    pub name: HostName,
+    /// Which of the plan's programs it gets.
+    pub program: usize,
+    /// The version that it ran when the plan was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Version>,
+    /// The version that it shall run; the plan's, save in a reversal.
+    pub to: Version,
+    /// Whether its service was well when the plan was made; unknown where it was out of reach or has no probes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthy: Option<bool>,
+}
+
+/// Hosts that are updated before those of the next wave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wave {
+    /// What it is.
+    pub kind: WaveKind,
+    /// Its hosts, in the order in which they are taken.
+    pub hosts: Vec<HostName>,
+    /// How many of them at once.
+    pub max_parallel: u32,
+}
+
+/// What a wave is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaveKind {
+    /// The first hosts; what follows waits until they are promoted.
+    Canary,
+    /// A part of the fleet.
+    Batch,
+}
+
+/// The manifest's strategy, in whole hosts of this plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// So many failed hosts are tolerated.
+    pub max_failures: u32,
+    /// So many unreachable hosts are tolerated.
+    pub max_unreachable: u32,
+    /// So many hosts must stay available.
+    pub min_available: u32,
+    /// The rollout pauses when no host has become healthy for this long.
+    pub progress_deadline: Span,
+    /// A host that has been out of contact for this long is unreachable.
+    pub lost_after: Span,
+    /// What happens when `max_failures` is exceeded.
+    pub on_failure: OnFailure,
+    /// Whether a healthy canary is promoted without a person.
+    pub auto_promote: bool,
+}
+
+/// A remark on a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// How much it matters.
+    pub severity: Severity,
+    /// The host that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostName>,
+    /// The remark.
+    pub text: String,
+}
+
+/// How much a note matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// The rollout can run, with this risk.
+    Warning,
+    /// The rollout is refused.
+    Error,
+}
+
+impl Plan {
+    /// The form that this version writes.
+    pub const FORMAT: u32 = 1;
+
+    /// The plan's name: SHA-256 of its JSON form, in hexadecimal.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        let json = serde_json::to_vec(self).expect("a plan is plain data");
+        let digest = Sha256::digest(&json);
+        digest.iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    /// The host of this name.
+    #[must_use]
+    pub fn host(&self, name: &HostName) -> Option<&PlannedHost> {
+        self.hosts.iter().find(|h| h.name == *name)
+    }
+
+    /// What is done on `host`.
+    #[must_use]
+    pub fn operations(&self, host: &PlannedHost) -> &[Operation] {
+        self.programs.get(host.program).map_or(&[], |p| p.operations.as_slice())
+    }
+
+    /// The notes that forbid the rollout.
+    pub fn errors(&self) -> impl Iterator<Item = &Note> {
+        self.notes.iter().filter(|n| n.severity == Severity::Error)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Forward => f.write_str("rollout"),
+            Self::Reversal { of } => write!(f, "rollback of {of}"),
+            Self::CatchUp { of } => write!(f, "catch-up of {of}"),
+        }
+    }
+}

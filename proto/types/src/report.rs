@@ -1,0 +1,175 @@
+//! Where a rollout stands: a fold over its records, made to be read.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    CommandId, HostName, RolloutId, ServiceName, Timestamp, Version, WaitingOn,
+    plan::Kind,
+    record::{PauseWhy, Verdict},
+};
+
+/// Where a rollout stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// The service.
+    pub service: ServiceName,
+    /// The version that goes out, or that hosts go back to.
+    pub version: Version,
+    /// Why it is made.
+    pub kind: Kind,
+    /// The plan's hash.
+    pub plan: String,
+    /// Who started it.
+    pub by: String,
+    /// The number of the last record that is counted in.
+    pub record: u64,
+    /// When it began.
+    pub began: Timestamp,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+    /// Where it stands.
+    pub state: State,
+    /// The wave that is under way, from 1, and how many there are.
+    pub wave: (u32, u32),
+    /// Hosts by phase.
+    pub totals: Totals,
+    /// Every host, in the plan's order.
+    pub hosts: Vec<HostReport>,
+    /// What the rollout as a whole waits on; never empty while it is unfinished.
+    pub waiting: Vec<WaitingOn>,
+    /// Whether a rollback of it follows, or followed, by itself.
+    pub rollback: bool,
+    /// The rollout that takes this one back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reversed_by: Option<RolloutId>,
+}
+
+/// Where a rollout stands, in one word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It goes on.
+    Running,
+    /// Its canary is healthy and waits to be promoted.
+    AwaitingPromotion,
+    /// It waits for a person.
+    Paused(PauseWhy),
+    /// Nothing more is commanded; what is under way ends first.
+    Ending(Verdict),
+    /// It is over.
+    Ended(Verdict),
+}
+
+/// Hosts by phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// All of them.
+    pub hosts: u32,
+    /// Not begun.
+    pub pending: u32,
+    /// Under way.
+    pub working: u32,
+    /// Done and well.
+    pub healthy: u32,
+    /// Failed.
+    pub failed: u32,
+    /// Out of reach.
+    pub unreachable: u32,
+    /// Left out by a person.
+    pub skipped: u32,
+    /// Given at least one command that changes what they run.
+    pub touched: u32,
+    /// Available: in contact, well, and not under way.
+    pub available: u32,
+}
+
+/// What a host is in a rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Not begun.
+    Pending,
+    /// Under way.
+    Working,
+    /// Done and well.
+    Healthy,
+    /// Failed.
+    Failed,
+    /// Out of reach.
+    Unreachable,
+    /// Left out by a person.
+    Skipped,
+}
+
+impl std::fmt::Display for Phase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Pending => "pending",
+            Self::Working => "working",
+            Self::Healthy => "healthy",
+            Self::Failed => "failed",
+            Self::Unreachable => "unreachable",
+            Self::Skipped => "skipped",
+        })
+    }
+}
+
+/// One host in a rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostReport {
+    /// The host.
+    pub name: HostName,
+    /// Its wave, from 1.
+    pub wave: u32,
+    /// What it is.
+    pub phase: Phase,
+    /// In contact.
+    pub connected: bool,
+    /// Whether the service's probes are good, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub good: Option<bool>,
+    /// Given at least one command that changes what it runs.
+    pub touched: bool,
+    /// How often it has been tried.
+    pub attempt: u32,
+    /// What it ran when the plan was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Version>,
+    /// What it shall run.
+    pub to: Version,
+    /// When its first command was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<Timestamp>,
+    /// When it became healthy, failed or was skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+    /// The operation that it carries out, or carried out last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepReport>,
+    /// What it waits on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<WaitingOn>,
+    /// Why it failed, is out of reach, or was skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// An operation of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// The command.
+    pub command: CommandId,
+    /// Its place in the host's program, from 1.
+    pub number: u32,
+    /// How many there are.
+    pub of: u32,
+    /// What it does.
+    pub operation: String,
+    /// When it was commanded.
+    pub since: Timestamp,
+    /// Whether its outcome is still to come.
+    pub outstanding: bool,
+}

@@ -1,0 +1,88 @@
+//! Why nothing happens: what a rollout, or a host in it, is waiting on.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{HostName, Timestamp, record::PauseWhy};
+
+/// What is waited on, and what would end the wait.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitingOn {
+    /// An operation that a host is carrying out.
+    Operation {
+        /// The host.
+        host: HostName,
+        /// What it does.
+        operation: String,
+        /// Since when.
+        since: Timestamp,
+        /// The agent ends it by then.
+        until: Timestamp,
+    },
+    /// A host that is out of contact in the middle of an operation.
+    Reconnect {
+        /// The host.
+        host: HostName,
+        /// Since when.
+        since: Timestamp,
+        /// It counts as unreachable from then on.
+        until: Timestamp,
+    },
+    /// An earlier wave.
+    Wave {
+        /// The wave that must pass first, from 1.
+        wave: u32,
+    },
+    /// A free place among `max_parallel`.
+    Slot {
+        /// How many hosts are under way.
+        under_way: u32,
+        /// How many may be.
+        max_parallel: u32,
+    },
+    /// Enough available hosts.
+    MinAvailable {
+        /// How many are available.
+        available: u32,
+        /// How many must stay so.
+        min_available: u32,
+    },
+    /// A person who promotes the canary.
+    Promotion,
+    /// A person who resumes the rollout.
+    Resume {
+        /// Why it is paused.
+        why: PauseWhy,
+    },
+    /// Operations that end before the rollout can be closed.
+    Settling {
+        /// Hosts that are still under way.
+        hosts: Vec<HostName>,
+    },
+    /// The next decision of the coordinator, due at once.
+    Coordinator,
+}
+
+/// One line, as an operator reads it.
+impl fmt::Display for WaitingOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operation { host, operation, .. } => write!(f, "{host} to {operation}"),
+            Self::Reconnect { host, .. } => write!(f, "{host} to come back into contact"),
+            Self::Wave { wave } => write!(f, "batch {wave} to pass"),
+            Self::Slot { under_way, max_parallel } => {
+                write!(f, "a place: {under_way} under way, max_parallel is {max_parallel}")
+            }
+            Self::MinAvailable { available, min_available } => write!(
+                f,
+                "more available hosts: {available} are available, min_available is {min_available}"
+            ),
+            Self::Promotion => f.write_str("a person to promote the canary"),
+            Self::Resume { why } => write!(f, "a person to resume it: {why}"),
+            Self::Settling { hosts } => write!(f, "{} hosts to finish what they do", hosts.len()),
+            Self::Coordinator => f.write_str("the coordinator's next decision"),
+        }
+    }
+}
