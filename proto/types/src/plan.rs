@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    HostName, Manifest, Operation, RolloutId, ServiceName, Span, Version, manifest::OnFailure,
-    probe::Probing,
+    Finding, HostName, Manifest, Operation, RolloutId, ServiceName, Span, Subject, Version,
+    manifest::OnFailure, probe::Probing,
 };
 
 /// A complete plan of one rollout.
@@ -74,6 +74,9 @@ pub struct PlannedHost {
     /// The version that it ran when the plan was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Version>,
+    /// What its images' tags and its working trees were when the plan was made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<(Subject, Finding)>,
     /// The version that it shall run; the plan's, save in a reversal.
     pub to: Version,
     /// Whether its service was well when the plan was made; unknown where it was out of reach or has no probes.

@@ -102,6 +102,11 @@ pub enum Fact {
         /// What is known of it.
         known: String,
     },
+    /// A host that had begun is left as it is, because the rollout ends.
+    HostStopped {
+        /// The host.
+        host: HostName,
+    },
     /// A host that was out of reach is back, and takes its turn again.
     HostReturned {
         /// The host.

@@ -80,6 +80,8 @@ pub struct Totals {
     pub unreachable: u32,
     /// Left out by a person.
     pub skipped: u32,
+    /// Given up in the middle because the rollout ended.
+    pub stopped: u32,
     /// Given at least one command that changes what they run.
     pub touched: u32,
     /// Available: in contact, well, and not under way.
@@ -102,6 +104,8 @@ pub enum Phase {
     Unreachable,
     /// Left out by a person.
     Skipped,
+    /// Begun, and given up in the middle because the rollout ended.
+    Stopped,
 }
 
 impl std::fmt::Display for Phase {
@@ -113,6 +117,7 @@ impl std::fmt::Display for Phase {
             Self::Failed => "failed",
             Self::Unreachable => "unreachable",
             Self::Skipped => "skipped",
+            Self::Stopped => "stopped",
         })
     }
 }
