@@ -1,0 +1,99 @@
+//! The shape of the workspace: what leans on what, and that every crate follows the house's rules.
+
+use std::{collections::BTreeSet, fs};
+
+use dv_arch::{Workspace, links_of, markdown_files};
+
+/// A new edge is a decision: it goes into edges.txt in the same change, where a reviewer sees it.
+#[test]
+fn crates_lean_on_each_other_only_as_agreed() {
+    let workspace = Workspace::read();
+    let file = workspace.root.join("tests/arch/edges.txt");
+    let agreed = fs::read_to_string(&file).expect("tests/arch/edges.txt is there");
+    let agreed: BTreeSet<&str> =
+        agreed.lines().filter(|l| !l.is_empty() && !l.starts_with('#')).collect();
+    let found: Vec<String> = workspace.edges().iter().map(ToString::to_string).collect();
+    let found: BTreeSet<&str> = found.iter().map(String::as_str).collect();
+
+    let new: Vec<_> = found.difference(&agreed).collect();
+    let gone: Vec<_> = agreed.difference(&found).collect();
+    assert!(
+        new.is_empty() && gone.is_empty(),
+        "tests/arch/edges.txt and the crates differ\nnot agreed: {new:#?}\nno longer there: {gone:#?}",
+    );
+}
+
+#[test]
+fn the_words_and_the_machine_do_no_io() {
+    let io =
+        ["tokio", "mio", "hyper", "h2", "tonic", "sled", "rustls", "rustix", "socket2", "zbus"];
+    let workspace = Workspace::read();
+    for pure in ["dv-types", "dv-rollout"] {
+        let linked = workspace.linked_by(pure);
+        assert!(linked.contains(pure));
+        let found: Vec<_> = io.iter().filter(|c| linked.contains(**c)).collect();
+        assert!(found.is_empty(), "{pure} is pure, but links {found:?}");
+    }
+}
+
+#[test]
+fn only_the_coordinator_knows_the_machine() {
+    let workspace = Workspace::read();
+    for program in ["dvctl", "dv-agent"] {
+        assert!(
+            !workspace.linked_by(program).contains("dv-rollout"),
+            "{program} links dv-rollout: it shall see a rollout only as documents",
+        );
+    }
+}
+
+#[test]
+fn sled_stays_in_the_coordinator() {
+    let workspace = Workspace::read();
+    for program in ["dvctl", "dv-agent"] {
+        assert!(!workspace.linked_by(program).contains("sled"), "{program} links sled");
+    }
+}
+
+/// Two providers of TLS in one program make rustls panic where none is named.
+#[test]
+fn there_is_one_provider_of_tls() {
+    let all = Workspace::read().all_crates();
+    for banned in ["ring", "openssl", "openssl-sys", "native-tls"] {
+        assert!(!all.contains(banned), "{banned} is compiled in: ask `cargo tree -i {banned}`");
+    }
+}
+
+#[test]
+fn every_crate_follows_the_workspace() {
+    let workspace = Workspace::read();
+    let versions: BTreeSet<_> = workspace.members().iter().map(|m| m.version.to_owned()).collect();
+    assert_eq!(versions.len(), 1, "one workspace, one version");
+    for member in workspace.members() {
+        let text = fs::read_to_string(&member.manifest).expect("a crate has a Cargo.toml");
+        for (line, meaning) in [
+            ("version.workspace = true", "the workspace's version"),
+            ("edition.workspace = true", "the workspace's edition"),
+            ("license.workspace = true", "the workspace's licence"),
+            ("publish.workspace = true", "the workspace's `publish`"),
+            ("[lints]\nworkspace = true", "the workspace's lints"),
+        ] {
+            assert!(text.contains(line), "{} does not take {meaning}: {line}", member.name);
+        }
+    }
+}
+
+#[test]
+fn every_relative_link_in_the_documentation_leads_somewhere() {
+    let workspace = Workspace::read();
+    let mut broken = Vec::new();
+    for file in markdown_files(&workspace.root) {
+        for link in links_of(&file) {
+            if !link.path.exists() {
+                let name = file.strip_prefix(&workspace.root).unwrap_or(&file);
+                broken.push(format!("{}:{}: {}", name.display(), link.line, link.target));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "links to nothing:\n{}", broken.join("\n"));
+}
