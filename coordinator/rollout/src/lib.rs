@@ -1,1 +1,43 @@
-//! x
+//! The rollout machine. It knows no clock, no network, no store and no chance: time and events come in as
+//! arguments, records and effects go out as values.
+//!
+//! ```text
+//!  events, now ──▶ turn ──▶ Step { records } ──commit (append, durable)──▶ effects
+//!                   │            │
+//!        observe: facts      apply: the only mutation
+//!        decide:  what follows from the facts
+//! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | [`event`], [`effect`] | the whole boundary: what comes in, what goes out |
+//! | [`rollout`] | the machine's state, and its turn |
+//! | `observe` | an event, and the facts that it is |
+//! | `decide` | the present state and time, and the decisions that follow |
+//! | `apply` | a record, and how it changes the state |
+//! | `operator` | which verb is possible when |
+//! | `host`, `index` | one host's state, and what is counted over all of them |
+//! | `gate` | may this host be commanded now, and if not, what is it waiting on |
+//! | `report` | the state, made to be read |
+//! | [`planning`] | manifest and facts of the fleet, and the plan that they make |
+
+pub mod effect;
+pub mod event;
+pub mod planning;
+pub mod rollout;
+pub mod step;
+
+mod apply;
+mod decide;
+mod gate;
+mod host;
+mod index;
+mod observe;
+mod operator;
+mod report;
+
+pub use apply::IllegalRecord;
+pub use effect::Effect;
+pub use event::{Event, Rejected};
+pub use rollout::Rollout;
+pub use step::{Step, Turn};

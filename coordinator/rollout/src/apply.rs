@@ -1,0 +1,255 @@
+//! A record, and how it changes the state: the only mutation there is.
+
+use dv_types::{
+    CommandId, Fact, HostName, OpResult, Outcome, Record, Timestamp,
+    manifest::OnFailure,
+    record::{PauseWhy, Verb, Verdict},
+    report::Phase,
+};
+
+use crate::{
+    Rollout,
+    host::{Flight, Given, Host},
+    rollout::{Mode, Promotion},
+};
+
+/// A record that can't follow the ones before it: the journal is damaged, or is another plan's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("record {number} can't follow the records before it: {why}")]
+pub struct IllegalRecord {
+    /// Its number.
+    pub number: u64,
+    /// Why.
+    pub why: String,
+}
+
+impl Rollout {
+    /// Takes in one record.
+    pub fn apply(&mut self, record: &Record) -> Result<(), IllegalRecord> {
+        self.apply_fact(record).map_err(|why| IllegalRecord { number: record.number, why })?;
+        self.last_record = record.number;
+        Ok(())
+    }
+
+    fn apply_fact(&mut self, record: &Record) -> Result<(), String> {
+        if record.number != self.last_record + 1 {
+            return Err(format!("number {} was expected", self.last_record + 1));
+        }
+        let at = record.at;
+        match (&self.mode, &record.fact) {
+            (Mode::New, Fact::Started { by, .. }) => {
+                self.start(by, at);
+                return Ok(());
+            }
+            (Mode::New, _) => return Err("the rollout has not begun".to_owned()),
+            (Mode::Ended { .. }, _) => return Err("the rollout has ended".to_owned()),
+            (_, Fact::Started { .. }) => return Err("the rollout has begun already".to_owned()),
+            _ => {}
+        }
+        match &record.fact {
+            Fact::Started { .. } => unreachable!("handled above"),
+            Fact::Recovered => {
+                // The time without a coordinator is nobody's lack of progress.
+                self.progress = at;
+                self.contact_lost_with_all(at);
+            }
+            Fact::Connected { host } => {
+                self.change(host, |h| (h.connected, h.contact) = (true, at))?;
+            }
+            Fact::Disconnected { host } => {
+                self.change(host, |h| (h.connected, h.contact) = (false, at))?;
+            }
+            Fact::Health { host, good, .. } => self.change(host, |h| h.good = Some(*good))?,
+            Fact::WaveStarted { wave } => {
+                if *wave as usize >= self.plan.waves.len() {
+                    return Err(format!("the plan has no wave {wave}"));
+                }
+                self.wave = Some(*wave);
+                self.promotion = Promotion::NotYet;
+                self.empty_canary_accepted = false;
+            }
+            Fact::Commanded { host, command, attempt, step } => {
+                self.command(host, *command, *attempt, *step, at)?;
+            }
+            Fact::Cancelling { host, command } => self.change(host, |h| {
+                if let Some(f) = h.flight.as_mut().filter(|f| f.command == *command) {
+                    f.cancelling = Some(at);
+                }
+            })?,
+            Fact::Reported { host, outcome } => {
+                self.change(host, |h| report(h, outcome))?;
+            }
+            Fact::HostHealthy { host } => {
+                let watched = self.plan.watch.is_some();
+                self.progress = at;
+                self.end_host(host, Phase::Healthy, None, at)?;
+                self.change(host, |h| h.good = watched.then_some(true).or(h.good))?;
+            }
+            Fact::HostFailed { host, why } => {
+                self.end_host(host, Phase::Failed, Some(why.clone()), at)?;
+            }
+            Fact::HostStopped { host } => self.end_host(host, Phase::Stopped, None, at)?,
+            Fact::HostUnreachable { host, known } => self.change(host, |h| {
+                (h.phase, h.why) = (Phase::Unreachable, Some(known.clone()));
+            })?,
+            Fact::HostReturned { host } => {
+                self.change(host, |h| (h.phase, h.why) = (Phase::Pending, None))?;
+            }
+            Fact::CanaryHealthy { .. } => self.promotion = Promotion::Awaited,
+            Fact::BudgetSpent { failed, tolerated } => {
+                self.mode = match self.plan.limits.on_failure {
+                    OnFailure::Rollback => {
+                        Mode::Ending { verdict: Verdict::Failed, rollback: true }
+                    }
+                    OnFailure::Pause | OnFailure::Continue => {
+                        Mode::Paused(PauseWhy::Failures { failed: *failed, tolerated: *tolerated })
+                    }
+                };
+            }
+            Fact::Paused { why } => self.mode = Mode::Paused(why.clone()),
+            Fact::Operator { verb, .. } => self.obey(verb, at)?,
+            Fact::Ended { verdict, rollback } => {
+                self.mode = Mode::Ended { verdict: *verdict, rollback: *rollback };
+                self.ended = Some(at);
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, by: &str, at: Timestamp) {
+        self.mode = Mode::Running;
+        by.clone_into(&mut self.by);
+        self.began = at;
+        self.progress = at;
+        self.contact_lost_with_all(at);
+    }
+
+    fn contact_lost_with_all(&mut self, at: Timestamp) {
+        for i in 0..self.hosts.len() {
+            self.change_at(i, |h| (h.connected, h.contact) = (false, at));
+        }
+    }
+
+    fn command(
+        &mut self,
+        name: &HostName,
+        command: CommandId,
+        attempt: u32,
+        step: u32,
+        at: Timestamp,
+    ) -> Result<(), String> {
+        let i = self.host(name).ok_or_else(|| unknown(name))?;
+        let operation = self.operations(i).get(step as usize);
+        let operation = operation.ok_or_else(|| format!("{name} has no operation {step}"))?;
+        let (touches, limit) = (operation.touches(), operation.time_limit());
+        let again = self.hosts[i].given(command).is_some();
+        if command.rollout != self.id || (!again && command != self.next_command()) {
+            return Err(format!("{command} is not the next command"));
+        }
+        self.last_command = self.last_command.max(command.number);
+        self.change_at(i, |h| {
+            h.phase = Phase::Working;
+            h.why = None;
+            h.attempt = attempt;
+            h.touched |= touches;
+            h.began.get_or_insert(at);
+            h.flight = Some(Flight { command, step, since: at, limit, cancelling: None });
+            if !again {
+                h.given.push(Given { command, step, since: at, reported: false, evidence: None });
+            }
+        });
+        Ok(())
+    }
+
+    fn end_host(
+        &mut self,
+        host: &HostName,
+        phase: Phase,
+        why: Option<String>,
+        at: Timestamp,
+    ) -> Result<(), String> {
+        self.change(host, |h| {
+            h.phase = phase;
+            h.why = why;
+            h.flight = None;
+            h.failure = None;
+            h.ended = Some(at);
+        })
+    }
+
+    fn obey(&mut self, verb: &Verb, at: Timestamp) -> Result<(), String> {
+        match verb {
+            Verb::Pause => self.mode = Mode::Paused(PauseWhy::Operator),
+            Verb::Resume => {
+                if self.mode == Mode::Paused(PauseWhy::EmptyCanary) {
+                    self.empty_canary_accepted = true;
+                }
+                self.mode = Mode::Running;
+                self.progress = at;
+                self.forgiven_failures = self.index.totals.failed;
+                self.forgiven_unreachable = self.index.totals.unreachable;
+            }
+            Verb::Promote => {
+                self.promotion = Promotion::Given;
+                self.progress = at;
+            }
+            Verb::Abort => {
+                self.mode = Mode::Ending { verdict: Verdict::Aborted, rollback: false };
+            }
+            Verb::Rollback => {
+                self.mode = Mode::Ending { verdict: Verdict::Aborted, rollback: true };
+            }
+            Verb::Retry { host } => {
+                self.progress = at;
+                self.change(host, |h| {
+                    h.phase = Phase::Pending;
+                    h.why = None;
+                    h.done = 0;
+                    h.flight = None;
+                    h.failure = None;
+                    h.ended = None;
+                })?;
+                self.forgiven_failures = self.forgiven_failures.min(self.index.totals.failed);
+            }
+            Verb::Skip { host } => {
+                self.end_host(host, Phase::Skipped, Some("skipped by an operator".to_owned()), at)?;
+                self.forgiven_failures = self.forgiven_failures.min(self.index.totals.failed);
+            }
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, name: &HostName, f: impl FnOnce(&mut Host)) -> Result<(), String> {
+        let i = self.host(name).ok_or_else(|| unknown(name))?;
+        self.change_at(i, f);
+        Ok(())
+    }
+
+    fn change_at(&mut self, i: usize, f: impl FnOnce(&mut Host)) {
+        let (host, wave) = (&mut self.hosts[i], self.places[i].wave);
+        self.index.remove(i, wave, host);
+        f(host);
+        self.index.add(i, wave, host);
+    }
+}
+
+fn report(host: &mut Host, outcome: &Outcome) {
+    if let Some(given) = host.given_mut(outcome.command) {
+        given.reported = true;
+        given.evidence.clone_from(&outcome.evidence);
+    }
+    // An answer to a command that is no longer waited for is kept as evidence and changes nothing else.
+    if host.flight.as_ref().is_none_or(|f| f.command != outcome.command) {
+        return;
+    }
+    host.flight = None;
+    match &outcome.result {
+        OpResult::Done => host.done += 1,
+        OpResult::Cancelled => {}
+        bad => host.failure = Some(bad.to_string()),
+    }
+}
+
+fn unknown(name: &HostName) -> String {
+    format!("the plan has no host {name}")
+}

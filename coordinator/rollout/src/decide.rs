@@ -1,0 +1,205 @@
+//! The present state and the time, and the next decision that follows. Each call makes one decision; the
+//! order of the questions below is the order of their importance.
+
+use dv_types::{
+    Fact, Timestamp,
+    manifest::OnFailure,
+    plan::Kind,
+    record::{PauseWhy, Verdict},
+};
+
+use crate::{
+    Rollout,
+    rollout::{Mode, Promotion},
+};
+
+impl Rollout {
+    /// What is decided next: nothing, where nothing is due.
+    pub(crate) fn decide(&self, now: Timestamp) -> Vec<Fact> {
+        let decision = match self.mode {
+            Mode::New | Mode::Ended { .. } => None,
+            Mode::Ending { verdict, rollback } => self
+                .verdict_of_a_host()
+                .or_else(|| self.silence(now))
+                .or_else(|| self.wind_up(verdict, rollback)),
+            Mode::Running | Mode::Paused(_) => self
+                .verdict_of_a_host()
+                .or_else(|| self.budget())
+                .or_else(|| self.silence(now))
+                .or_else(|| self.unreachable())
+                .or_else(|| self.come_back())
+                .or_else(|| self.continue_a_host())
+                .or_else(|| self.go_on(now)),
+        };
+        decision.into_iter().collect()
+    }
+
+    /// A host that has answered, and is thereby done or has failed.
+    fn verdict_of_a_host(&self) -> Option<Fact> {
+        self.index.answered.iter().find_map(|&i| {
+            let host = self.name(i).clone();
+            if let Some(why) = &self.hosts[i].failure {
+                let step = self.hosts[i].done as usize;
+                let what = self.operations(i).get(step).map(ToString::to_string);
+                let what = what.unwrap_or_default();
+                return Some(Fact::HostFailed { host, why: format!("{what} {why}") });
+            }
+            let all = self.hosts[i].done as usize >= self.operations(i).len();
+            all.then_some(Fact::HostHealthy { host })
+        })
+    }
+
+    /// More failures than are tolerated.
+    fn budget(&self) -> Option<Fact> {
+        let limits = &self.plan.limits;
+        let stopped = matches!(self.mode, Mode::Paused(PauseWhy::Failures { .. }));
+        if stopped || limits.on_failure == OnFailure::Continue {
+            return None;
+        }
+        let failed = self.index.totals.failed;
+        let tolerated = limits.max_failures.saturating_add(self.forgiven_failures);
+        (failed > tolerated).then_some(Fact::BudgetSpent { failed, tolerated: limits.max_failures })
+    }
+
+    /// A host from which nothing was heard for too long.
+    fn silence(&self, now: Timestamp) -> Option<Fact> {
+        let &(_, i) = self.index.alarms.first().filter(|(at, _)| *at <= now)?;
+        let host = self.name(i).clone();
+        if !self.hosts[i].connected {
+            return Some(Fact::HostUnreachable { host, known: self.known_of(i) });
+        }
+        let flight = self.hosts[i].flight.as_ref()?;
+        let what = &self.operations(i)[flight.step as usize];
+        let why = match flight.cancelling {
+            Some(_) => {
+                format!("{what} was called off, and the agent did not say what became of it")
+            }
+            None => format!(
+                "{what}: the agent is in contact but did not answer within {} and some grace",
+                flight.limit
+            ),
+        };
+        Some(Fact::HostFailed { host, why })
+    }
+
+    /// What can be said of a host that is out of contact.
+    fn known_of(&self, i: usize) -> String {
+        let host = &self.hosts[i];
+        let contact = format!("not in contact since {:.0}", host.contact);
+        let last = host.given.last().filter(|_| host.attempt > 0);
+        match (&host.flight, last) {
+            (Some(flight), _) => format!(
+                "{contact}; told at {:.0} to {} ({}), outcome unknown",
+                flight.since,
+                self.operations(i)[flight.step as usize],
+                flight.command
+            ),
+            (None, Some(last)) => format!(
+                "{contact}; its last operation, {}, was done",
+                self.operations(i)[last.step as usize]
+            ),
+            (None, None) => format!("{contact}; nothing was begun"),
+        }
+    }
+
+    /// More hosts out of reach than are tolerated.
+    fn unreachable(&self) -> Option<Fact> {
+        let tolerated = self.plan.limits.max_unreachable;
+        let unreachable = self.index.totals.unreachable;
+        let spent = unreachable > tolerated.max(self.forgiven_unreachable);
+        (self.mode == Mode::Running && spent)
+            .then_some(Fact::Paused { why: PauseWhy::Unreachable { unreachable, tolerated } })
+    }
+
+    /// A host that was out of reach and is in contact again.
+    fn come_back(&self) -> Option<Fact> {
+        let &i = self.index.returned.first()?;
+        Some(Fact::HostReturned { host: self.name(i).clone() })
+    }
+
+    /// The next operation of a host under way.
+    fn continue_a_host(&self) -> Option<Fact> {
+        let next = |&&i: &&usize| self.hosts[i].connected && self.may_continue(i).is_ok();
+        let &i = self.index.answered.iter().find(next)?;
+        Some(self.commanded(i, self.hosts[i].attempt))
+    }
+
+    /// The next host, the next wave, the end; or a pause where nothing gets on.
+    fn go_on(&self, now: Timestamp) -> Option<Fact> {
+        if self.mode != Mode::Running {
+            return None;
+        }
+        if self.progress_deadline().is_some_and(|deadline| deadline <= now) {
+            return Some(Fact::Paused { why: PauseWhy::NoProgress });
+        }
+        let mut waiting = self.index.startable.iter();
+        // A host that serves may have to wait for `min_available` where one that does not need not.
+        let next = waiting.find_map(|&i| match self.may_begin(i) {
+            Ok(()) => Some(Some(i)),
+            Err(dv_types::WaitingOn::MinAvailable { .. }) => None,
+            Err(_) => Some(None),
+        });
+        if let Some(i) = next.flatten() {
+            let host = &self.hosts[i];
+            // A host that came back in the middle goes on where it was.
+            let resumes = host.flight.is_some() || host.done > 0;
+            return Some(self.commanded(i, host.attempt + u32::from(!resumes)));
+        }
+        self.after_wave()
+    }
+
+    /// The command that a host gets next; the same again where it has not answered the last.
+    fn commanded(&self, i: usize, attempt: u32) -> Fact {
+        let host = &self.hosts[i];
+        let name = self.name(i).clone();
+        match &host.flight {
+            Some(f) => Fact::Commanded { host: name, command: f.command, attempt, step: f.step },
+            None => Fact::Commanded {
+                host: name,
+                command: self.next_command(),
+                attempt,
+                step: host.done,
+            },
+        }
+    }
+
+    /// Nothing more is commanded; what is under way is called off, and the rollout ends when all is quiet.
+    fn wind_up(&self, verdict: Verdict, rollback: bool) -> Option<Fact> {
+        for &i in &self.index.working {
+            let host = self.name(i).clone();
+            match &self.hosts[i].flight {
+                // A host out of contact holds nobody's way back up.
+                _ if !self.hosts[i].connected => {
+                    return Some(Fact::HostUnreachable { host, known: self.known_of(i) });
+                }
+                None => return Some(Fact::HostStopped { host }),
+                Some(flight) if flight.cancelling.is_none() => {
+                    return Some(Fact::Cancelling { host, command: flight.command });
+                }
+                Some(_) => {}
+            }
+        }
+        let quiet = self.index.working.is_empty();
+        let rollback = rollback && self.index.totals.touched > 0;
+        quiet.then_some(Fact::Ended { verdict, rollback })
+    }
+
+    /// The end after the last wave.
+    pub(crate) fn end(&self) -> Fact {
+        let totals = &self.index.totals;
+        let tolerated = self.plan.limits.max_failures.saturating_add(self.forgiven_failures);
+        let left_behind = match self.plan.kind {
+            // A host that could not be taken back still runs what was taken back.
+            Kind::Reversal { .. } => totals.failed + totals.unreachable > 0,
+            Kind::Forward | Kind::CatchUp { .. } => totals.failed > tolerated,
+        };
+        let verdict = if left_behind { Verdict::Failed } else { Verdict::Succeeded };
+        Fact::Ended { verdict, rollback: false }
+    }
+
+    /// When the lack of progress becomes news.
+    pub(crate) fn progress_deadline(&self) -> Option<Timestamp> {
+        let watched = self.mode == Mode::Running && self.promotion != Promotion::Awaited;
+        watched.then(|| self.plan.limits.progress_deadline.after(self.progress))
+    }
+}

@@ -1,0 +1,103 @@
+//! May a host be commanded now? If not, what is it waiting on?
+
+use dv_types::{Fact, WaitingOn, plan::WaveKind, record::PauseWhy, report::Phase};
+
+use crate::{
+    Rollout,
+    rollout::{Mode, Promotion},
+};
+
+impl Rollout {
+    /// Whether the next pending host may begin.
+    pub(crate) fn may_begin(&self, i: usize) -> Result<(), WaitingOn> {
+        match &self.mode {
+            Mode::Running => {}
+            Mode::Paused(why) => return Err(WaitingOn::Resume { why: why.clone() }),
+            _ => return Err(WaitingOn::Coordinator),
+        }
+        let wave = self.places[i].wave as u32;
+        let current = self.wave.unwrap_or(0);
+        if wave > current {
+            return Err(if self.promotion == Promotion::Awaited {
+                WaitingOn::Promotion
+            } else {
+                WaitingOn::Wave { wave: current + 1 }
+            });
+        }
+        let max_parallel = self.current_wave().map_or(1, |w| w.max_parallel);
+        let under_way = self.index.totals.working;
+        if under_way >= max_parallel {
+            return Err(WaitingOn::Slot { under_way, max_parallel });
+        }
+        self.enough_without(i)
+    }
+
+    /// Whether a host under way may be given its next operation.
+    pub(crate) fn may_continue(&self, i: usize) -> Result<(), WaitingOn> {
+        match &self.mode {
+            Mode::Running => {}
+            // What has begun is brought to its end, so that no host is left half-way; but a spent budget
+            // means that going on is what does the harm.
+            Mode::Paused(why @ PauseWhy::Failures { .. }) => {
+                return Err(WaitingOn::Resume { why: why.clone() });
+            }
+            Mode::Paused(_) => {}
+            _ => return Err(WaitingOn::Coordinator),
+        }
+        let next = self.operations(i).get(self.hosts[i].done as usize);
+        if next.is_some_and(dv_types::Operation::touches) {
+            return self.enough_without(i);
+        }
+        Ok(())
+    }
+
+    /// Whether `min_available` holds without this host. A host that does not serve can be worked on freely:
+    /// nothing is taken from the fleet, and work may be what brings it back.
+    fn enough_without(&self, i: usize) -> Result<(), WaitingOn> {
+        let host = &self.hosts[i];
+        if host.good == Some(false) {
+            return Ok(());
+        }
+        let min_available = self.plan.limits.min_available;
+        let available = self.index.totals.available - u32::from(host.available());
+        if available >= min_available {
+            return Ok(());
+        }
+        Err(WaitingOn::MinAvailable { available, min_available })
+    }
+
+    /// Whether the wave under way has passed, and what follows.
+    pub(crate) fn after_wave(&self) -> Option<Fact> {
+        let Some(wave) = self.wave else {
+            return Some(match self.plan.waves.len() {
+                0 => self.end(),
+                _ => Fact::WaveStarted { wave: 0 },
+            });
+        };
+        if self.index.open[..=wave as usize].iter().any(|&n| n > 0) {
+            return None;
+        }
+        if self.plan.waves[wave as usize].kind == WaveKind::Canary {
+            let proven = self.healthy_in(wave as usize);
+            match self.promotion {
+                _ if !proven && self.empty_canary_accepted => {}
+                _ if !proven => return Some(Fact::Paused { why: PauseWhy::EmptyCanary }),
+                Promotion::Given => {}
+                _ if self.plan.limits.auto_promote => {}
+                Promotion::NotYet => return Some(Fact::CanaryHealthy { wave }),
+                Promotion::Awaited => return None,
+            }
+        }
+        Some(match wave as usize + 1 < self.plan.waves.len() {
+            true => Fact::WaveStarted { wave: wave + 1 },
+            false => self.end(),
+        })
+    }
+
+    fn healthy_in(&self, wave: usize) -> bool {
+        self.places
+            .iter()
+            .zip(&self.hosts)
+            .any(|(place, host)| place.wave == wave && host.phase == Phase::Healthy)
+    }
+}

@@ -1,0 +1,128 @@
+//! One host in a rollout.
+
+use dv_types::{CommandId, Evidence, Span, Timestamp, report::Phase};
+
+/// A connected agent that has not answered this long after an operation's own time limit is silent.
+pub(crate) const ANSWER_GRACE: Span = Span::from_secs(30);
+
+/// What is known of a host.
+#[derive(Debug, Clone)]
+pub(crate) struct Host {
+    pub(crate) phase: Phase,
+    pub(crate) connected: bool,
+    /// When `connected` last changed.
+    pub(crate) contact: Timestamp,
+    pub(crate) good: Option<bool>,
+    pub(crate) touched: bool,
+    /// 0 until the first command.
+    pub(crate) attempt: u32,
+    /// Operations of its program.
+    pub(crate) program: u32,
+    /// Operations of this attempt that are done.
+    pub(crate) done: u32,
+    pub(crate) flight: Option<Flight>,
+    /// Every command that it was given in this rollout.
+    pub(crate) given: Vec<Given>,
+    /// A command of this attempt was not done; the host has not been called failed yet.
+    pub(crate) failure: Option<String>,
+    pub(crate) why: Option<String>,
+    pub(crate) began: Option<Timestamp>,
+    pub(crate) ended: Option<Timestamp>,
+}
+
+/// A command without an answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Flight {
+    pub(crate) command: CommandId,
+    pub(crate) step: u32,
+    pub(crate) since: Timestamp,
+    /// The agent ends it by itself within this time.
+    pub(crate) limit: Span,
+    pub(crate) cancelling: Option<Timestamp>,
+}
+
+/// A command that was given.
+#[derive(Debug, Clone)]
+pub(crate) struct Given {
+    pub(crate) command: CommandId,
+    pub(crate) step: u32,
+    pub(crate) since: Timestamp,
+    pub(crate) reported: bool,
+    pub(crate) evidence: Option<Evidence>,
+}
+
+impl Host {
+    pub(crate) fn new(began: Timestamp, good: Option<bool>, program: u32) -> Self {
+        Self {
+            phase: Phase::Pending,
+            connected: false,
+            contact: began,
+            good,
+            touched: false,
+            attempt: 0,
+            program,
+            done: 0,
+            flight: None,
+            given: Vec::new(),
+            failure: None,
+            why: None,
+            began: None,
+            ended: None,
+        }
+    }
+
+    /// In contact, well, and not under way.
+    pub(crate) fn available(&self) -> bool {
+        self.connected && self.good != Some(false) && self.phase != Phase::Working
+    }
+
+    /// Its wave can't pass before this host has come to an end.
+    pub(crate) fn open(&self) -> bool {
+        matches!(self.phase, Phase::Pending | Phase::Working)
+    }
+
+    /// It may take its turn.
+    pub(crate) fn startable(&self) -> bool {
+        self.phase == Phase::Pending && self.connected && !self.answered()
+    }
+
+    /// It has an answer that must be followed by a command or a verdict.
+    pub(crate) fn answered(&self) -> bool {
+        match self.phase {
+            Phase::Working => self.flight.is_none(),
+            // It came back after its last operation.
+            Phase::Pending => {
+                self.failure.is_some() || (self.flight.is_none() && self.done >= self.program)
+            }
+            _ => false,
+        }
+    }
+
+    /// It is back after having been out of reach.
+    pub(crate) fn returned(&self) -> bool {
+        self.phase == Phase::Unreachable && self.connected
+    }
+
+    /// When silence becomes news: a lost connection, or a connected agent that does not answer.
+    pub(crate) fn alarm(&self, lost_after: Span) -> Option<Timestamp> {
+        if !self.open() {
+            return None;
+        }
+        if !self.connected {
+            return Some(lost_after.after(self.contact));
+        }
+        let flight = self.flight.as_ref().filter(|_| self.phase == Phase::Working)?;
+        Some(match flight.cancelling {
+            Some(since) => ANSWER_GRACE.after(since.max(self.contact)),
+            None => flight.limit.plus(ANSWER_GRACE).after(flight.since.max(self.contact)),
+        })
+    }
+
+    pub(crate) fn given(&self, command: CommandId) -> Option<&Given> {
+        self.given.iter().rev().find(|g| g.command == command)
+    }
+
+    pub(crate) fn given_mut(&mut self, command: CommandId) -> Option<&mut Given> {
+        self.given.iter_mut().rev().find(|g| g.command == command)
+    }
+}

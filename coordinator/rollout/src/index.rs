@@ -1,0 +1,101 @@
+//! What is counted and looked up over all hosts, kept as they change, so that a turn costs the same in a
+//! fleet of ten and of ten thousand.
+
+use std::collections::BTreeSet;
+
+use dv_types::{
+    Span, Timestamp,
+    report::{Phase, Totals},
+};
+
+use crate::host::Host;
+
+/// Totals and sets, each a function of the hosts alone.
+#[derive(Debug)]
+pub(crate) struct Index {
+    lost_after: Span,
+    pub(crate) totals: Totals,
+    /// Hosts of each wave that have not come to an end.
+    pub(crate) open: Vec<u32>,
+    /// [`Host::startable`]
+    pub(crate) startable: BTreeSet<usize>,
+    /// [`Host::answered`]
+    pub(crate) answered: BTreeSet<usize>,
+    /// [`Host::returned`]
+    pub(crate) returned: BTreeSet<usize>,
+    /// Hosts under way.
+    pub(crate) working: BTreeSet<usize>,
+    /// [`Host::alarm`]
+    pub(crate) alarms: BTreeSet<(Timestamp, usize)>,
+}
+
+impl Index {
+    pub(crate) fn new(waves: usize, lost_after: Span) -> Self {
+        Self {
+            lost_after,
+            totals: Totals::default(),
+            open: vec![0; waves],
+            startable: BTreeSet::new(),
+            answered: BTreeSet::new(),
+            returned: BTreeSet::new(),
+            working: BTreeSet::new(),
+            alarms: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, i: usize, wave: usize, host: &Host) {
+        self.count(wave, host, |n| *n += 1);
+        for (member, set) in self.sets(host) {
+            if member {
+                set.insert(i);
+            }
+        }
+        if let Some(at) = host.alarm(self.lost_after) {
+            self.alarms.insert((at, i));
+        }
+    }
+
+    pub(crate) fn remove(&mut self, i: usize, wave: usize, host: &Host) {
+        self.count(wave, host, |n| *n -= 1);
+        for (member, set) in self.sets(host) {
+            if member {
+                set.remove(&i);
+            }
+        }
+        if let Some(at) = host.alarm(self.lost_after) {
+            self.alarms.remove(&(at, i));
+        }
+    }
+
+    fn sets(&mut self, host: &Host) -> [(bool, &mut BTreeSet<usize>); 4] {
+        [
+            (host.startable(), &mut self.startable),
+            (host.answered(), &mut self.answered),
+            (host.returned(), &mut self.returned),
+            (host.phase == Phase::Working, &mut self.working),
+        ]
+    }
+
+    fn count(&mut self, wave: usize, host: &Host, change: fn(&mut u32)) {
+        let totals = &mut self.totals;
+        change(&mut totals.hosts);
+        change(match host.phase {
+            Phase::Pending => &mut totals.pending,
+            Phase::Working => &mut totals.working,
+            Phase::Healthy => &mut totals.healthy,
+            Phase::Failed => &mut totals.failed,
+            Phase::Unreachable => &mut totals.unreachable,
+            Phase::Skipped => &mut totals.skipped,
+            Phase::Stopped => &mut totals.stopped,
+        });
+        if host.touched {
+            change(&mut totals.touched);
+        }
+        if host.available() {
+            change(&mut totals.available);
+        }
+        if host.open() {
+            change(&mut self.open[wave]);
+        }
+    }
+}

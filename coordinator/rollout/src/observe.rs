@@ -1,0 +1,53 @@
+//! An event, and the facts that it is. No decision is made here.
+
+use dv_types::{Fact, HostName};
+
+use crate::{Event, Rollout, rollout::Mode};
+
+impl Rollout {
+    /// The facts that an event brings: none where it brings nothing new.
+    pub(crate) fn observe(&self, event: &Event) -> Result<Vec<Fact>, String> {
+        match (event, &self.mode) {
+            (Event::Start { by, reason }, Mode::New) => {
+                Ok(vec![Fact::Started { by: by.clone(), reason: reason.clone() }])
+            }
+            (Event::Start { .. }, _) => Err(format!("{} has begun already", self.id)),
+            (_, Mode::New) => Err(format!("{} has not begun", self.id)),
+            (Event::Operator { by, verb, reason }, _) => {
+                self.may(verb)?;
+                let (by, verb, reason) = (by.clone(), verb.clone(), reason.clone());
+                Ok(vec![Fact::Operator { by, verb, reason }])
+            }
+            (_, Mode::Ended { verdict, .. }) => Err(format!("{} has {verdict}", self.id)),
+            (Event::Recover, _) => Ok(vec![Fact::Recovered]),
+            (Event::Tick, _) => Ok(Vec::new()),
+            (Event::Connected { host }, _) => {
+                self.known(host)?;
+                Ok(vec![Fact::Connected { host: host.clone() }])
+            }
+            (Event::Disconnected { host }, _) => {
+                let i = self.known(host)?;
+                let news = self.hosts[i].connected;
+                Ok(news.then(|| Fact::Disconnected { host: host.clone() }).into_iter().collect())
+            }
+            (Event::Health { host, good, why }, _) => {
+                let i = self.known(host)?;
+                let news = self.hosts[i].good != Some(*good);
+                let fact = || Fact::Health { host: host.clone(), good: *good, why: why.clone() };
+                Ok(news.then(fact).into_iter().collect())
+            }
+            (Event::Outcome { host, outcome }, _) => {
+                let i = self.known(host)?;
+                let given = self.hosts[i]
+                    .given(outcome.command)
+                    .ok_or_else(|| format!("{host} was never given {}", outcome.command))?;
+                let fact = || Fact::Reported { host: host.clone(), outcome: outcome.clone() };
+                Ok((!given.reported).then(fact).into_iter().collect())
+            }
+        }
+    }
+
+    fn known(&self, host: &HostName) -> Result<usize, String> {
+        self.host(host).ok_or_else(|| format!("{} has no host {host}", self.id))
+    }
+}

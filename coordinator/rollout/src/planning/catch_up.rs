@@ -1,0 +1,42 @@
+//! Hosts that were out of reach follow to where their rollout ended.
+
+use dv_types::{
+    HostName, Plan, Quota,
+    manifest::{OnFailure, Strategy},
+    plan::Kind,
+};
+
+use super::waves::{Candidate, limits, waves};
+use crate::Rollout;
+
+/// The plan that does on `hosts` what `of` would have done on them, one at a time.
+#[must_use]
+pub fn catch_up(of: &Rollout, hosts: &[HostName]) -> Plan {
+    let plan = &of.plan;
+    let hosts: Vec<_> = plan.hosts.iter().filter(|h| hosts.contains(&h.name)).cloned().collect();
+    let labels = std::collections::BTreeMap::new();
+    let candidates: Vec<_> = hosts
+        .iter()
+        .map(|h| Candidate { name: &h.name, labels: &labels, connected: true, healthy: None })
+        .collect();
+    let strategy = Strategy {
+        canary: Quota::Hosts(0),
+        batches: None,
+        max_parallel: Some(Quota::Hosts(1)),
+        max_unreachable: Quota::Percent(100),
+        min_available: Quota::Hosts(0),
+        on_failure: match plan.kind {
+            Kind::Reversal { .. } => OnFailure::Continue,
+            Kind::Forward | Kind::CatchUp { .. } => OnFailure::Rollback,
+        },
+        ..plan.manifest.strategy.clone()
+    };
+    Plan {
+        kind: Kind::CatchUp { of: of.id() },
+        waves: waves(&strategy, None, &candidates),
+        limits: limits(&strategy, hosts.len() as u32),
+        hosts,
+        notes: Vec::new(),
+        ..Plan::clone(plan)
+    }
+}

@@ -1,0 +1,171 @@
+//! What is to be said against a plan, or of it. Every rule that a plan must obey is one function here.
+
+use std::collections::BTreeMap;
+
+use dv_types::{
+    Finding, HostFacts, HostName, Plan, Subject,
+    manifest::{OnFailure, Step},
+    plan::{Note, Severity},
+};
+
+use super::program::{Meaning, needs_version};
+
+pub(super) fn check(plan: &Plan, facts: &[HostFacts], meaning: &Meaning) -> Vec<Note> {
+    let mut notes = Notes(Vec::new());
+    if facts.is_empty() {
+        notes.error("no host of the fleet matches the manifest's `hosts`: see `dvctl hosts` for names and labels");
+        return notes.0;
+    }
+    reachability(plan, facts, &mut notes);
+    findings(facts, &mut notes);
+    versions(plan, facts, meaning, &mut notes);
+    availability(plan, facts, &mut notes);
+    ways_back(plan, facts, &mut notes);
+    notes.0
+}
+
+/// Enough hosts answer.
+fn reachability(plan: &Plan, facts: &[HostFacts], notes: &mut Notes) {
+    let away: Vec<_> = facts.iter().filter(|h| !h.connected).map(|h| &h.name).collect();
+    if away.is_empty() {
+        return;
+    }
+    let limit = plan.limits.max_unreachable;
+    if away.len() == facts.len() {
+        notes.error("none of the hosts is in contact: see `dvctl hosts`, and `systemctl status dv-agent` on them");
+    } else if away.len() as u32 > limit {
+        notes.error(format!(
+            "{} of {} hosts are out of reach ({}), and max_unreachable allows {limit}: bring them back, leave them out, or raise max_unreachable",
+            away.len(),
+            facts.len(),
+            list(&away)
+        ));
+    } else {
+        notes.warning(format!("out of reach, to be caught up when they return: {}", list(&away)));
+    }
+}
+
+/// No host refuses, and nothing is missing.
+fn findings(facts: &[HostFacts], notes: &mut Notes) {
+    // One line for hosts that say the same: a fleet without a policy is one mistake, not a thousand.
+    let mut said: BTreeMap<String, Vec<&HostName>> = BTreeMap::new();
+    for host in facts {
+        for (subject, finding) in &host.findings {
+            let text = match finding {
+                Finding::Refused(why) => format!("refuses {subject}: {why}"),
+                Finding::NotFound(why) => format!("has no {subject}: {why}"),
+                Finding::Failed(why) => format!("can't tell about {subject}: {why}"),
+                _ => continue,
+            };
+            said.entry(text).or_default().push(&host.name);
+        }
+    }
+    for (text, hosts) in said {
+        match hosts.as_slice() {
+            [host] => notes.host_error(host, text),
+            hosts => notes.error(format!("{}: {text}", list(hosts))),
+        }
+    }
+}
+
+/// The version means the same thing everywhere, and something.
+fn versions(plan: &Plan, facts: &[HostFacts], meaning: &Meaning, notes: &mut Notes) {
+    let mut unknown: Vec<&Subject> = Vec::new();
+    for (subject, finding) in facts.iter().flat_map(|h| &h.findings) {
+        let agrees = match (subject, finding) {
+            (Subject::Image { resolve: Some(_), .. }, Finding::Image { resolved: Some(d), .. }) => {
+                meaning.images.get(subject) == Some(d)
+            }
+            (Subject::Tree { resolve: Some(_), .. }, Finding::Tree { resolved: Some(c), .. }) => {
+                meaning.commits.get(subject) == Some(c)
+            }
+            _ => continue,
+        };
+        if !agrees && !unknown.contains(&subject) {
+            unknown.push(subject);
+            notes.error(format!(
+                "the hosts do not agree on what {subject} is: it moved while the plan was made, or they ask different sources; plan again"
+            ));
+        }
+    }
+    let same: Vec<_> = facts
+        .iter()
+        .filter(|h| h.version.as_ref() == Some(&plan.version))
+        .map(|h| &h.name)
+        .collect();
+    if !same.is_empty() {
+        notes.info(format!("already at {}: {}", plan.version, list(&same)));
+    }
+}
+
+/// `min_available` leaves room to begin.
+fn availability(plan: &Plan, facts: &[HostFacts], notes: &mut Notes) {
+    let sick: Vec<_> = facts.iter().filter(|h| h.healthy == Some(false)).map(|h| &h.name).collect();
+    if !sick.is_empty() {
+        notes.warning(format!("not healthy before the rollout: {}", list(&sick)));
+    }
+    let (fleet, needed) = (facts.len() as u32, plan.limits.min_available);
+    if needed >= fleet && sick.is_empty() {
+        notes.error(format!(
+            "min_available is {needed} of {fleet} hosts, so none could ever be taken out: lower it"
+        ));
+        return;
+    }
+    let available = facts.iter().filter(|h| h.connected && h.healthy != Some(false)).count() as u32;
+    if needed > 0 && available.saturating_sub(1) < needed {
+        notes.warning(format!(
+            "{available} hosts are available and min_available is {needed}: healthy hosts will wait until more are available"
+        ));
+    }
+}
+
+/// Each host has something to go back to.
+fn ways_back(plan: &Plan, facts: &[HostFacts], notes: &mut Notes) {
+    let undo_needs_version = plan.manifest.steps.iter().any(
+        |step| matches!(step, Step::Run(s) if s.undo.iter().flatten().any(|a| needs_version(a))),
+    );
+    let mut nowhere: Vec<&HostName> = Vec::new();
+    for host in facts.iter().filter(|h| h.connected) {
+        let no_latest = host.findings.iter().any(
+            |(_, finding)| matches!(finding, Finding::Image { tags, .. } if tags.latest.is_none()),
+        );
+        if no_latest || (undo_needs_version && host.version.is_none()) {
+            nowhere.push(&host.name);
+        }
+    }
+    if nowhere.is_empty() {
+        return;
+    }
+    let then = match plan.limits.on_failure {
+        OnFailure::Rollback => ", and stay as they are in a rollback",
+        _ => "",
+    };
+    notes.warning(format!("have no earlier release to go back to{then}: {}", list(&nowhere)));
+}
+
+/// The first few names, and how many more there are.
+fn list(hosts: &[&HostName]) -> String {
+    const SHOWN: usize = 8;
+    let mut text: Vec<_> = hosts.iter().take(SHOWN).map(ToString::to_string).collect();
+    if hosts.len() > SHOWN {
+        text.push(format!("and {} more", hosts.len() - SHOWN));
+    }
+    text.join(", ")
+}
+
+struct Notes(Vec<Note>);
+
+impl Notes {
+    fn error(&mut self, text: impl Into<String>) {
+        self.0.push(Note { severity: Severity::Error, host: None, text: text.into() });
+    }
+    fn host_error(&mut self, host: &HostName, text: String) {
+        self.0.push(Note { severity: Severity::Error, host: Some(host.clone()), text });
+    }
+    fn warning(&mut self, text: String) {
+        self.0.push(Note { severity: Severity::Warning, host: None, text });
+    }
+    fn info(&mut self, text: String) {
+        self.0.push(Note { severity: Severity::Info, host: None, text });
+    }
+}

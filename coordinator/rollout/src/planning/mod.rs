@@ -1,0 +1,28 @@
+//! Making plans: manifest, version and the facts of the fleet go in, a complete plan comes out. What would
+//! keep it from running stands in its notes.
+//!
+//! | file | what |
+//! |---|---|
+//! | `select` | which hosts a manifest means, and what they are asked first |
+//! | `program` | a manifest's steps as operations, with nothing left to choose |
+//! | `waves` | which hosts go before which |
+//! | `forward` | a new version goes out |
+//! | `check` | what is to be said against, or of, such a plan |
+//! | `reverse` | a rollout is taken back |
+//! | `catch_up` | hosts that were out of reach follow |
+
+mod catch_up;
+mod check;
+mod forward;
+mod program;
+mod reverse;
+mod select;
+mod waves;
+
+pub use catch_up::catch_up;
+pub use forward::forward;
+pub use reverse::reverse;
+pub use select::{probing, select, subjects};
+
+#[cfg(test)]
+mod tests;

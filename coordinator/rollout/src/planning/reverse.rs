@@ -1,0 +1,212 @@
+//! A rollout is taken back: every host that it touched goes to what that host ran before, by the same steps
+//! in the same order, each aimed at what was there.
+
+use std::collections::HashSet;
+
+use dv_types::{
+    Finding, HostName, Operation, Plan, Subject,
+    manifest::{OnFailure, Step, Strategy},
+    outcome::{Evidence, Tags},
+    plan::{Kind, Note, PlannedHost, Program, Severity},
+};
+
+use super::{
+    program::{activation, fill, needs_version, verification},
+    waves::{Candidate, limits, waves},
+};
+use crate::Rollout;
+
+/// The plan that takes `of` back, together with the rollouts that brought late hosts to it.
+///
+/// It has no canary, and no failure stops it: a host that can't go back is no reason to leave another on a
+/// release that was found bad. `min_available` holds, save with `all_at_once`.
+#[must_use]
+pub fn reverse(of: &Rollout, catch_ups: &[Rollout], all_at_once: bool) -> Plan {
+    let mut programs: Vec<Program> = Vec::new();
+    let mut hosts: Vec<PlannedHost> = Vec::new();
+    let mut notes: Vec<Note> = Vec::new();
+    let mut seen: HashSet<HostName> = HashSet::new();
+    let mut healthy = Vec::new();
+
+    for rollout in std::iter::once(of).chain(catch_ups) {
+        for i in 0..rollout.hosts.len() {
+            let name = rollout.name(i);
+            if !rollout.hosts[i].touched || !seen.insert(name.clone()) {
+                continue;
+            }
+            let operations = match way_back(rollout, i) {
+                Ok(operations) => operations,
+                Err(why) => {
+                    let text = format!("stays as it is: {why}");
+                    notes.push(Note {
+                        severity: Severity::Warning,
+                        host: Some(name.clone()),
+                        text,
+                    });
+                    continue;
+                }
+            };
+            let program = programs.iter().position(|p| p.operations == operations);
+            let program = program.unwrap_or_else(|| {
+                programs.push(Program { operations });
+                programs.len() - 1
+            });
+            let planned = rollout.planned(i);
+            healthy.push(rollout.hosts[i].good);
+            hosts.push(PlannedHost {
+                name: name.clone(),
+                program,
+                from: planned.to.clone(),
+                before: Vec::new(),
+                to: planned.from.clone(),
+                healthy: rollout.hosts[i].good,
+            });
+        }
+    }
+
+    let plan = &of.plan;
+    let strategy = strategy_back(&plan.manifest.strategy, all_at_once, hosts.len() as u32);
+    let labels = std::collections::BTreeMap::new();
+    let candidates: Vec<_> = hosts
+        .iter()
+        .zip(&healthy)
+        .map(|(h, good)| Candidate {
+            name: &h.name,
+            labels: &labels,
+            connected: true,
+            healthy: *good,
+        })
+        .collect();
+    let waves = waves(&strategy, None, &candidates);
+    let mut limits = limits(&strategy, hosts.len() as u32);
+    // Of the whole fleet, not of the hosts that go back.
+    limits.min_available = match all_at_once {
+        true => 0,
+        // Hosts outside this plan are not counted here; they are taken to be as they were.
+        false => {
+            let outside = (plan.hosts.len() as u32).saturating_sub(hosts.len() as u32);
+            plan.limits.min_available.saturating_sub(outside)
+        }
+    };
+    Plan {
+        format: Plan::FORMAT,
+        service: plan.service.clone(),
+        version: plan.version.clone(),
+        kind: Kind::Reversal { of: of.id() },
+        manifest: plan.manifest.clone(),
+        programs,
+        waves,
+        limits,
+        watch: plan.watch.clone(),
+        hosts,
+        notes,
+    }
+}
+
+fn strategy_back(strategy: &Strategy, all_at_once: bool, hosts: u32) -> Strategy {
+    use dv_types::Quota::{Hosts, Percent};
+    let mut back = strategy.clone();
+    back.canary = Hosts(0);
+    back.max_failures = Hosts(0);
+    back.max_unreachable = Percent(100);
+    back.on_failure = OnFailure::Continue;
+    if all_at_once {
+        back.batches = None;
+        back.max_parallel = Some(Hosts(hosts.max(1)));
+    }
+    back
+}
+
+/// The operations that take a host back, or why there are none.
+fn way_back(rollout: &Rollout, i: usize) -> Result<Vec<Operation>, String> {
+    let planned = rollout.planned(i);
+    let forward = rollout.operations(i);
+    let mut operations = Vec::new();
+    let mut at = 0;
+    for step in &rollout.plan.manifest.steps {
+        match step {
+            Step::Image(s) => {
+                // Pull and tag; the tags are what goes back.
+                let tagged = at + 1;
+                at += 2;
+                if !rollout.was_given(i, tagged) {
+                    continue;
+                }
+                let tags = tags_before(rollout, i, tagged, &s.repository).unwrap_or_default();
+                let latest = tags.latest.ok_or_else(|| {
+                    format!("{} had no `latest` before this rollout", s.repository)
+                })?;
+                operations.push(Operation::RestoreTags {
+                    repository: s.repository.clone(),
+                    latest,
+                    previous: tags.previous,
+                });
+            }
+            Step::Checkout(s) => {
+                let given = rollout.was_given(i, at);
+                let evidence = rollout.first_evidence(i, at);
+                at += 1;
+                if !given {
+                    continue;
+                }
+                let commit = match evidence {
+                    Some(Evidence::Commit { before, .. }) => Some(before.clone()),
+                    _ => planned.before.iter().find_map(|(subject, finding)| {
+                        match (subject, finding) {
+                            (Subject::Tree { tree, .. }, Finding::Tree { commit, .. })
+                                if *tree == s.tree =>
+                            {
+                                Some(commit.clone())
+                            }
+                            _ => None,
+                        }
+                    }),
+                };
+                operations.push(Operation::Checkout {
+                    tree: s.tree.clone(),
+                    commit: commit.ok_or_else(|| {
+                        format!("the commit of {} before it is not known", s.tree)
+                    })?,
+                    timeout: s.timeout,
+                });
+            }
+            Step::Run(s) => {
+                let given = rollout.was_given(i, at);
+                at += 1;
+                let (true, Some(undo)) = (given, &s.undo) else {
+                    continue;
+                };
+                if undo.iter().any(|a| needs_version(a)) && planned.from.is_none() {
+                    return Err(format!(
+                        "`undo` of `{}` needs the version before, and dv has brought none to this host",
+                        s.argv.join(" ")
+                    ));
+                }
+                operations.push(Operation::Run {
+                    argv: undo.iter().map(|a| fill(a, planned.from.as_ref())).collect(),
+                    timeout: s.timeout,
+                    repeatable: s.repeatable,
+                });
+            }
+            _ => {
+                at += 1;
+                operations.extend(activation(step));
+            }
+        }
+    }
+    debug_assert!(at <= forward.len(), "steps and operations of a plan go together");
+    operations.extend(verification(&rollout.plan.manifest));
+    Ok(operations)
+}
+
+fn tags_before(rollout: &Rollout, i: usize, step: usize, repository: &str) -> Option<Tags> {
+    if let Some(Evidence::Tags { before, .. }) = rollout.first_evidence(i, step) {
+        return Some(before.clone());
+    }
+    rollout.planned(i).before.iter().find_map(|(subject, finding)| match (subject, finding) {
+        (Subject::Image { repository: r, .. }, Finding::Image { tags, .. }) if r == repository => {
+            Some(tags.clone())
+        }
+        _ => None,
+    })
+}

@@ -1,0 +1,73 @@
+//! Which hosts a manifest means, and what they are asked before a plan is made.
+
+use dv_types::{
+    HostName, Labels, Manifest, Probe, Subject, Version,
+    manifest::{Health, Step},
+    probe::Probing,
+};
+
+use super::program::fill;
+
+/// The hosts of the fleet that the manifest means, by name.
+pub fn select<'f>(
+    manifest: &Manifest,
+    fleet: impl IntoIterator<Item = (&'f HostName, &'f Labels)>,
+) -> Vec<HostName> {
+    let wanted = &manifest.hosts;
+    if wanted.labels.is_empty() && wanted.names.is_empty() {
+        return Vec::new();
+    }
+    let mut hosts: Vec<_> = fleet
+        .into_iter()
+        .filter(|(name, labels)| {
+            (wanted.names.is_empty() || wanted.names.contains(name))
+                && wanted.labels.iter().all(|(k, v)| labels.get(k) == Some(v))
+        })
+        .map(|(name, _)| name.clone())
+        .collect();
+    hosts.sort();
+    hosts
+}
+
+/// What each host is asked about: whether its policy allows it, what is there, what the version means.
+#[must_use]
+pub fn subjects(manifest: &Manifest, version: &Version) -> Vec<Subject> {
+    let steps = manifest.steps.iter().map(|step| match step {
+        Step::Image(s) => Subject::Image {
+            repository: s.repository.clone(),
+            resolve: Some(fill(&s.tag, Some(version))),
+        },
+        Step::Compose(s) => Subject::Compose { project: s.project.clone() },
+        Step::Checkout(s) => {
+            Subject::Tree { tree: s.tree.clone(), resolve: Some(fill(&s.reference, Some(version))) }
+        }
+        Step::Run(s) => {
+            Subject::Command { argv: s.argv.iter().map(|a| fill(a, Some(version))).collect() }
+        }
+        Step::Restart(s) | Step::Start(s) | Step::Stop(s) => Subject::Unit { unit: s.unit.clone() },
+    });
+    let probes = manifest.health.iter().flat_map(|h| [&h.live, &h.ready]).flatten();
+    let probes = probes.filter_map(|p| p.command.clone()).map(|argv| Subject::Command { argv });
+    let mut subjects = Vec::new();
+    for subject in steps.chain(probes) {
+        if !subjects.contains(&subject) {
+            subjects.push(subject);
+        }
+    }
+    subjects
+}
+
+/// How a manifest's probes are asked; nothing where it has none.
+#[must_use]
+pub fn probing(health: &Health) -> Option<Probing> {
+    let probes: Vec<_> = [("live", &health.live), ("ready", &health.ready)]
+        .into_iter()
+        .filter_map(|(name, spec)| Some((name.to_owned(), Probe::try_from(spec.as_ref()?).ok()?)))
+        .collect();
+    (!probes.is_empty()).then_some(Probing {
+        probes,
+        interval: health.interval,
+        timeout: health.timeout,
+        successes: health.successes.max(1),
+    })
+}
