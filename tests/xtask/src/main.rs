@@ -1,2 +1,32 @@
-//! x
-fn main() {}
+//! What `cargo demo`, `cargo ci` and `cargo xtask` run.
+mod ci;
+mod demo;
+mod say;
+mod workspace;
+
+use std::{env, process::ExitCode};
+
+const USAGE: &str = "\
+cargo demo          show a rollout through five hosts on this machine, and a rollback
+cargo ci            run what CI runs: format, lints, tests, demo, tests on real hosts
+cargo xtask e2e     run the tests on real hosts only
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["demo"] => demo::run(demo::Programs::Build),
+        ["demo", "--built"] => demo::run(demo::Programs::AsTheyAre),
+        ["ci"] => ci::everything(),
+        ["e2e"] => ci::end_to_end(),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        _ => {
+            eprint!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}

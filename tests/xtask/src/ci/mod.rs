@@ -1,0 +1,62 @@
+//! `cargo ci`: everything that must hold, stage by stage, with a summary at the end.
+
+mod hosts;
+mod stage;
+mod tools;
+
+use std::process::{Command, ExitCode};
+
+use self::stage::{Outcome, Stages};
+use crate::workspace::{cargo, xtask};
+
+/// All stages. A later one runs although an earlier one failed, unless it needs what that one makes.
+pub(crate) fn everything() -> ExitCode {
+    let mut stages = Stages::default();
+    stages.run("tools", tools::install);
+    stages.run("format", || passes(cargo().args(["fmt", "--all", "--check"])));
+    stages.run("lints", || {
+        let lints = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+        passes(cargo().args(lints))
+    });
+    // One build of everything: a crate compiled for a part of the workspace has other features, and would be
+    // compiled again.
+    let built = stages.run("build", || {
+        passes(cargo().args(["build", "--workspace", "--all-targets", "--locked"]))
+    });
+    if built {
+        stages.run("tests", || tests("not package(dv-e2e) and not package(dv-arch)"));
+        stages.run("architecture", || tests("package(dv-arch)"));
+        stages.run("examples in docs", || {
+            passes(cargo().args(["test", "--workspace", "--doc", "--locked", "--quiet"]))
+        });
+        stages.run("demo", || passes(xtask().args(["demo", "--built"])));
+        stages.run("real hosts", hosts::test);
+    }
+    stages.summary()
+}
+
+/// The tests on real hosts only.
+pub(crate) fn end_to_end() -> ExitCode {
+    let mut stages = Stages::default();
+    stages.run("tools", tools::install);
+    let built = stages.run("build", || {
+        passes(cargo().args(["build", "--workspace", "--all-targets", "--locked"]))
+    });
+    if built {
+        stages.run("real hosts", hosts::test);
+    }
+    stages.summary()
+}
+
+/// Runs the tests that `filter` (nextest's language) names.
+fn tests(filter: &str) -> Outcome {
+    passes(cargo().args(["nextest", "run", "--workspace", "--locked", "-E", filter]))
+}
+
+fn passes(command: &mut Command) -> Outcome {
+    match command.status() {
+        Ok(status) if status.success() => Outcome::Passed,
+        Ok(status) => Outcome::Failed(status.to_string()),
+        Err(error) => Outcome::Failed(format!("{}: {error}", command.get_program().display())),
+    }
+}

@@ -1,0 +1,205 @@
+//! A coordinator and five hosts, each in its folder.
+
+use std::{
+    fs,
+    io::Write,
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{client, stage::Stage};
+use crate::{say, workspace};
+
+pub(crate) const HOSTS: [&str; 5] = ["h1", "h2", "h3", "h4", "h5"];
+const ZONES: [&str; 5] = ["a", "a", "b", "b", "c"];
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) type Result<T> = std::result::Result<T, String>;
+
+/// What runs.
+pub(crate) struct Fleet {
+    pub(crate) stage: Stage,
+    programs: PathBuf,
+}
+
+impl Fleet {
+    pub(crate) fn new(stage: Stage) -> Self {
+        Self { stage, programs: workspace::programs() }
+    }
+
+    /// Starts the coordinator, and five hosts without a service.
+    pub(crate) fn start(&mut self) -> Result<()> {
+        let address = self.start_coordinator()?;
+        for host in HOSTS {
+            self.prepare_host(host, &address)?;
+        }
+        self.enrol()?;
+        self.start_agents()
+    }
+
+    /// `dvctl`, as the first operator, in the demo's folder.
+    pub(crate) fn dvctl(&self) -> Command {
+        let mut dvctl = Command::new(self.programs.join("dvctl"));
+        dvctl.current_dir(self.stage.folder()).env("DV_CONTEXT", self.context());
+        dvctl
+    }
+
+    /// The ports of the five services.
+    pub(crate) fn ports(&self) -> Result<Vec<u16>> {
+        let port = |host: &&str| {
+            let file = self.stage.folder().join(host).join("port");
+            let text = fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+            text.trim().parse().map_err(|_| format!("{} holds no port", file.display()))
+        };
+        HOSTS.iter().map(port).collect()
+    }
+
+    /// The versions that the five services answer, `-` for one that does not.
+    pub(crate) fn versions(&self) -> Result<Vec<String>> {
+        let version = |port| match client::get(port, "/version") {
+            Ok((200, version)) => version,
+            _ => "-".to_owned(),
+        };
+        Ok(self.ports()?.into_iter().map(version).collect())
+    }
+
+    fn context(&self) -> PathBuf {
+        self.stage.folder().join("coordinator/operator/admin.yaml")
+    }
+
+    fn start_coordinator(&mut self) -> Result<String> {
+        let folder = self.stage.folder().to_owned();
+        let address = format!("127.0.0.1:{}", free_port()?);
+        let config = format!(
+            "listen: {address}\nstate_dir: {}\nheartbeat: 1s\n",
+            folder.join("coordinator").display()
+        );
+        write(&folder.join("coordinator.yaml"), &config)?;
+        say::command("dv-coordinator run --config coordinator.yaml &");
+        let mut coordinator = Command::new(self.programs.join("dv-coordinator"));
+        coordinator.args(["run", "--config", "coordinator.yaml"]).current_dir(&folder);
+        self.enter("coordinator", &mut coordinator)?;
+        let context = self.context();
+        self.wait_until("the coordinator to listen", || {
+            context.exists() && TcpStream::connect(&address).is_ok()
+        })?;
+        Ok(address)
+    }
+
+    /// What a package and an administrator do on a real host: configuration, policy, and something to run the service.
+    fn prepare_host(&mut self, host: &str, coordinator: &str) -> Result<()> {
+        let folder = self.stage.folder().join(host);
+        fs::create_dir(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+        let config = format!(
+            "coordinator: {coordinator}\nstate_dir: {0}/state\npolicy: {0}/policy.yaml\nunprivileged: true\n",
+            folder.display()
+        );
+        write(&folder.join("agent.yaml"), &config)?;
+        let program = self.service_program();
+        let program = program.display();
+        let policy = format!(
+            "# Nothing else may be done on this host, whatever the coordinator says.\n\
+             commands:\n  - [{program}, release, \"*\"]\n  - [{program}, probe, \"*\"]\n"
+        );
+        write(&folder.join("policy.yaml"), &policy)?;
+        let mut service = Command::new(self.service_program());
+        service.arg("host").arg(&folder);
+        self.enter(&format!("{host}/service"), &mut service)?;
+        self.wait_until("a host to be ready", || folder.join("port").exists())
+    }
+
+    fn enrol(&self) -> Result<()> {
+        say::command("export DV_CONTEXT=$PWD/coordinator/operator/admin.yaml");
+        for (host, zone) in HOSTS.iter().zip(ZONES) {
+            let token = format!("agent token {host} --label app=hello --label zone={zone}");
+            let enrol = format!("enrol --config {host}/agent.yaml --host {host} --token-file -");
+            say::command(format!("dvctl {token} | dv-agent {enrol}"));
+            let mut dvctl = self.dvctl();
+            dvctl.args(token.split(' '));
+            let token = output_of(&mut dvctl)?;
+            let mut agent = self.agent(host);
+            agent.args(enrol.split(' '));
+            feed(&mut agent, &token)?;
+        }
+        Ok(())
+    }
+
+    fn start_agents(&mut self) -> Result<()> {
+        for host in HOSTS {
+            say::command(format!("dv-agent run --config {host}/agent.yaml &"));
+            let mut agent = self.agent(host);
+            agent.args(["run", "--config", "agent.yaml"]);
+            self.enter(&format!("{host}/agent"), &mut agent)?;
+        }
+        let mut hosts = self.dvctl();
+        hosts.args(["hosts", "--output", "json"]);
+        self.wait_until("five agents to be in contact", || {
+            let answer = hosts.output().map(|o| o.stdout).unwrap_or_default();
+            String::from_utf8_lossy(&answer).matches("\"connected\":true").count() == HOSTS.len()
+        })
+    }
+
+    /// An agent runs in its host's folder; that is how the service's commands know where they are.
+    fn agent(&self, host: &str) -> Command {
+        let mut agent = Command::new(self.programs.join("dv-agent"));
+        agent.current_dir(self.stage.folder().join(host));
+        agent
+    }
+
+    pub(crate) fn service_program(&self) -> PathBuf {
+        self.programs.join("dv-demo")
+    }
+
+    fn enter(&mut self, name: &str, program: &mut Command) -> Result<()> {
+        let result = self.stage.enter(name, program);
+        result.map_err(|e| format!("{} can't be started: {e}", program.get_program().display()))
+    }
+
+    fn wait_until(&mut self, what: &str, mut condition: impl FnMut() -> bool) -> Result<()> {
+        let began = Instant::now();
+        while !condition() {
+            self.stage.all_are_alive()?;
+            if began.elapsed() > PATIENCE {
+                return Err(format!("waited {PATIENCE:?} for {what}, in vain"));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn write(file: &Path, text: &str) -> Result<()> {
+    fs::write(file, text).map_err(|e| format!("{}: {e}", file.display()))
+}
+
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let address =
+        listener.and_then(|l| l.local_addr()).map_err(|e| format!("no free port: {e}"))?;
+    Ok(address.port())
+}
+
+fn output_of(program: &mut Command) -> Result<Vec<u8>> {
+    let name = program.get_program().display().to_string();
+    let output = program.stderr(Stdio::inherit()).output().map_err(|e| format!("{name}: {e}"))?;
+    if output.status.success() {
+        Ok(output.stdout)
+    } else {
+        Err(format!("{name} failed ({})", output.status))
+    }
+}
+
+fn feed(program: &mut Command, input: &[u8]) -> Result<()> {
+    let name = program.get_program().display().to_string();
+    let failed = |why: &dyn std::fmt::Display| format!("{name} failed: {why}");
+    let mut child =
+        program.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().map_err(|e| failed(&e))?;
+    let mut stdin = child.stdin.take().expect("it is piped");
+    stdin.write_all(input).map_err(|e| failed(&e))?;
+    drop(stdin);
+    let status = child.wait().map_err(|e| failed(&e))?;
+    if status.success() { Ok(()) } else { Err(failed(&status)) }
+}
