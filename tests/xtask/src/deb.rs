@@ -80,6 +80,9 @@ fn pack(
         .replace("@SIZE@", &kibibytes(&stage)?.to_string());
     write(&control, &text)?;
 
+    // Whatever the umask was at the checkout: an agent refuses a policy that others may write.
+    run(Command::new("chmod").args(["-R", "u=rwX,go=rX"]).arg(&stage))?;
+
     let deb = out.join(format!("{package}_{version}_{architecture}.deb"));
     // Nobody keeps a development build: packing it fast is worth more than packing it small.
     let compression = if profile == "release" { ["-Zxz", "-z6"] } else { ["-Zgzip", "-z1"] };
