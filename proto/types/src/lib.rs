@@ -9,6 +9,8 @@
 //! Everything here is a document: it is stored, sent and shown in one JSON form
 //! (`docs/adr/0002-documents-are-json.md`).
 
+#![warn(clippy::disallowed_methods)]
+
 pub mod check;
 pub mod command;
 pub mod fleet;
