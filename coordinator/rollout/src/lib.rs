@@ -21,6 +21,8 @@
 //! | `report` | the state, made to be read |
 //! | [`planning`] | manifest and facts of the fleet, and the plan that they make |
 
+#![warn(clippy::disallowed_methods)]
+
 pub mod effect;
 pub mod event;
 pub mod planning;
