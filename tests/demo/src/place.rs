@@ -1,17 +1,16 @@
 //! Which of the five hosts a command runs on.
 
 use std::{
-    fs, io,
-    os::unix::process::parent_id,
+    env, fs, io,
     path::{Path, PathBuf},
 };
 
-/// The folder that stands for this host: the one in which its agent was started.
+/// The folder that stands for this host: the home of the user as whom its agent runs, so to speak.
 ///
-/// On real hosts there is nothing to ask, and one manifest fits all. Here five share a machine, so a command
-/// tells them apart by the agent that runs it.
+/// On real hosts there is nothing to ask, and one manifest fits all. Here five share a machine; each agent has a
+/// home of its own, and gives it to the commands that it runs.
 pub(crate) fn here() -> io::Result<PathBuf> {
-    fs::read_link(format!("/proc/{}/cwd", parent_id()))
+    env::var_os("HOME").map(PathBuf::from).ok_or_else(|| io::Error::other("there is no HOME"))
 }
 
 /// Where the host in `here` takes orders.

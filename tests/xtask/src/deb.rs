@@ -16,43 +16,52 @@ const COMPLETIONS: [(&str, &str); 3] = [
 ];
 
 /// Builds the programs with cargo's `profile` (`dev` or `release`) and packs them into `out`.
-pub fn build(profile: &str, out: &Path) -> Result<Vec<PathBuf>, String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let programs = compile(&root, profile)?;
+pub(crate) fn build(profile: &str, out: &Path) -> Result<Vec<PathBuf>, String> {
+    let programs = compile(profile)?;
+    pack(&programs, profile, out)
+}
+
+/// Compiles the programs and says where they are.
+fn compile(profile: &str) -> Result<PathBuf, String> {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root()).args(["build", "--quiet", "--locked", "--profile", profile]);
+    if profile == "dev" {
+        // As the tests are built: in parts, crates would have other features and be compiled a second time.
+        cargo.args(["--workspace", "--all-targets"]);
+    } else {
+        for package in PACKAGES {
+            cargo.args(["--package", package]);
+        }
+    }
+    run(&mut cargo)?;
+    let target =
+        env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    Ok(target.join(if profile == "dev" { "debug" } else { profile }))
+}
+
+/// Packs the programs that lie in `programs`, built with `profile`, into `out`.
+pub fn pack(programs: &Path, profile: &str, out: &Path) -> Result<Vec<PathBuf>, String> {
     fs::create_dir_all(out).map_err(at(out))?;
     for old in fs::read_dir(out).map_err(at(out))?.flatten() {
         if old.path().extension().is_some_and(|e| e == "deb") {
             fs::remove_file(old.path()).map_err(at(&old.path()))?;
         }
     }
-    PACKAGES.iter().map(|package| pack(&root, &programs, package, profile, out)).collect()
+    PACKAGES.iter().map(|package| pack_one(programs, package, profile, out)).collect()
 }
 
-/// Compiles the three programs and says where they are.
-fn compile(root: &Path, profile: &str) -> Result<PathBuf, String> {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root).args(["build", "--quiet", "--locked", "--profile", profile]);
-    for package in PACKAGES {
-        cargo.args(["--package", package]);
-    }
-    run(&mut cargo)?;
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    Ok(target.join(if profile == "dev" { "debug" } else { profile }))
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// Stages one package's tree and packs it.
-fn pack(
-    root: &Path,
-    programs: &Path,
-    package: &str,
-    profile: &str,
-    out: &Path,
-) -> Result<PathBuf, String> {
+fn pack_one(programs: &Path, package: &str, profile: &str, out: &Path) -> Result<PathBuf, String> {
+    let deploy = root().join("deploy");
     let stage = out.join("stage").join(package);
     if stage.exists() {
         fs::remove_dir_all(&stage).map_err(at(&stage))?;
     }
-    copy_tree(&root.join("deploy").join(package), &stage)?;
+    copy_tree(&deploy.join(package), &stage)?;
 
     let program = stage.join("usr/bin").join(package);
     install(&programs.join(package), &program)?;
@@ -60,11 +69,17 @@ fn pack(
     run(Command::new("strip").arg("--strip-debug").arg(&program))?;
 
     let docs = stage.join("usr/share/doc").join(package);
-    write(&docs.join("copyright"), "License: Apache-2.0, see /usr/share/common-licenses/Apache-2.0\n")?;
-    copy_tree(&root.join("deploy/examples"), &docs.join("examples"))?;
+    write(
+        &docs.join("copyright"),
+        "License: Apache-2.0, see /usr/share/common-licenses/Apache-2.0\n",
+    )?;
+    copy_tree(&deploy.join("examples"), &docs.join("examples"))?;
     if package == "dvctl" {
         for (shell, path) in COMPLETIONS {
-            write(&stage.join(path), &output(Command::new(&program).args(["completions", shell]))?)?;
+            write(
+                &stage.join(path),
+                &output(Command::new(&program).args(["completions", shell]))?,
+            )?;
         }
     }
 

@@ -1,5 +1,6 @@
 //! What `cargo demo`, `cargo ci` and `cargo xtask` run.
 mod ci;
+mod deb;
 mod demo;
 mod say;
 mod workspace;
@@ -10,6 +11,7 @@ const USAGE: &str = "\
 cargo demo          show a rollout through five hosts on this machine, and a rollback
 cargo ci            run what CI runs: format, lints, tests, demo, tests on real hosts
 cargo xtask e2e     run the tests on real hosts only
+cargo xtask deb     build the Debian packages into target/deb
 ";
 
 fn main() -> ExitCode {
@@ -20,6 +22,7 @@ fn main() -> ExitCode {
         ["demo", "--built"] => demo::run(demo::Programs::AsTheyAre),
         ["ci"] => ci::everything(),
         ["e2e"] => ci::end_to_end(),
+        ["deb"] => packages(),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             ExitCode::SUCCESS
@@ -27,6 +30,21 @@ fn main() -> ExitCode {
         _ => {
             eprint!("{USAGE}");
             ExitCode::from(2)
+        }
+    }
+}
+
+fn packages() -> ExitCode {
+    match deb::build("release", &workspace::root().join("target/deb")) {
+        Ok(packages) => {
+            for package in packages {
+                println!("{}", package.display());
+            }
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{} {why}", say::red("error:"));
+            ExitCode::FAILURE
         }
     }
 }

@@ -112,40 +112,40 @@ impl Fleet {
     }
 
     fn enrol(&self) -> Result<()> {
-        say::command("export DV_CONTEXT=$PWD/coordinator/operator/admin.yaml");
+        say::command("export DV_CONTEXT=coordinator/operator/admin.yaml");
         for (host, zone) in HOSTS.iter().zip(ZONES) {
             let token = format!("agent token {host} --label app=hello --label zone={zone}");
             let enrol = format!("enrol --config {host}/agent.yaml --host {host} --token-file -");
-            say::command(format!("dvctl {token} | dv-agent {enrol}"));
-            let mut dvctl = self.dvctl();
-            dvctl.args(token.split(' '));
-            let token = output_of(&mut dvctl)?;
-            let mut agent = self.agent(host);
-            agent.args(enrol.split(' '));
-            feed(&mut agent, &token)?;
+            show_first(host, format!("dvctl {token} | dv-agent {enrol}"));
+            let token = output_of(self.dvctl().args(token.split(' ')))?;
+            feed(self.agent(host).args(enrol.split(' ')), &token)?;
         }
         Ok(())
     }
 
     fn start_agents(&mut self) -> Result<()> {
         for host in HOSTS {
-            say::command(format!("dv-agent run --config {host}/agent.yaml &"));
+            let run = format!("run --config {host}/agent.yaml");
+            show_first(host, format!("HOME=$PWD/{host} dv-agent {run} &"));
             let mut agent = self.agent(host);
-            agent.args(["run", "--config", "agent.yaml"]);
+            agent.args(run.split(' '));
             self.enter(&format!("{host}/agent"), &mut agent)?;
         }
+        say::note("… and the same for h2 to h5");
         let mut hosts = self.dvctl();
         hosts.args(["hosts", "--output", "json"]);
         self.wait_until("five agents to be in contact", || {
             let answer = hosts.output().map(|o| o.stdout).unwrap_or_default();
-            String::from_utf8_lossy(&answer).matches("\"connected\":true").count() == HOSTS.len()
+            let answer = String::from_utf8_lossy(&answer).replace(char::is_whitespace, "");
+            answer.matches("\"connected\":true").count() == HOSTS.len()
         })
     }
 
-    /// An agent runs in its host's folder; that is how the service's commands know where they are.
+    /// The commands that an agent runs know by its home which host they are on.
     fn agent(&self, host: &str) -> Command {
+        let folder = self.stage.folder();
         let mut agent = Command::new(self.programs.join("dv-agent"));
-        agent.current_dir(self.stage.folder().join(host));
+        agent.current_dir(folder).env("HOME", folder.join(host));
         agent
     }
 
@@ -168,6 +168,12 @@ impl Fleet {
             thread::sleep(Duration::from_millis(10));
         }
         Ok(())
+    }
+}
+
+fn show_first(host: &str, line: String) {
+    if host == HOSTS[0] {
+        say::command(line);
     }
 }
 

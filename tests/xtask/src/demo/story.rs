@@ -38,18 +38,18 @@ pub(crate) fn tell(fleet: &mut Fleet) -> Result<Vec<String>> {
     write(&fleet.stage.folder().join("service.yaml"), &manifest)?;
     say::command("cat service.yaml");
     print!("{manifest}");
-    dvctl(fleet, &["rollout", "start", "service.yaml", "v1"], SUCCEEDED)?;
+    dvctl(fleet, &["rollout", "start", "service.yaml", "--version", "v1"], SUCCEEDED)?;
     answers(fleet, ["v1"; 5])?;
     seen.push("v1 went to five empty hosts, the canary first".to_owned());
 
     let client = Client::start(fleet.ports()?);
     say::heading("3. v2, host by host, held back by health");
-    dvctl(fleet, &["rollout", "start", "service.yaml", "v2"], SUCCEEDED)?;
+    dvctl(fleet, &["rollout", "start", "service.yaml", "--version", "v2"], SUCCEEDED)?;
     answers(fleet, ["v2"; 5])?;
     seen.push("v2 replaced v1 on all five, two hosts at a time after the canary".to_owned());
 
     say::heading("4. v3 never becomes ready");
-    dvctl(fleet, &["rollout", "start", "service.yaml", "v3"], ROLLED_BACK)?;
+    dvctl(fleet, &["rollout", "start", "service.yaml", "--version", "v3"], ROLLED_BACK)?;
     answers(fleet, ["v2"; 5])?;
     seen.push(
         "v3 failed on the canary, which went back to v2 by itself; the others never saw v3"
@@ -62,7 +62,7 @@ pub(crate) fn tell(fleet: &mut Fleet) -> Result<Vec<String>> {
     seen.push(outside.to_string());
 
     say::heading("5. What was bad stays out");
-    dvctl(fleet, &["rollout", "start", "service.yaml", "v3"], REFUSED)?;
+    dvctl(fleet, &["rollout", "start", "service.yaml", "--version", "v3"], REFUSED)?;
     seen.push("v3 is refused from now on, unless somebody insists and says why".to_owned());
 
     say::heading("6. Looking back");
