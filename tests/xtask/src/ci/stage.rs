@@ -41,24 +41,46 @@ impl Stages {
 
     /// Prints one line for each stage. Nothing may be left out where CI runs.
     pub(crate) fn summary(self) -> ExitCode {
-        let in_ci = env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
-        let mut well = true;
+        let in_ci = env::var("CI").is_ok_and(|value| value == "true" || value == "1");
         say::heading("summary");
         for Stage { name, outcome, took } in &self.0 {
+            let mark = match outcome {
+                Outcome::Passed => say::green("✓"),
+                Outcome::LeftOut(_) if !in_ci => say::yellow("!"),
+                _ => say::red("✗"),
+            };
+            let why = match outcome {
+                Outcome::Passed => String::new(),
+                Outcome::Failed(why) => say::red(why),
+                Outcome::LeftOut(why) => format!("{} {why}", say::yellow("LEFT OUT:")),
+            };
             let took = say::dim(format!("{:>7.1} s", took.as_secs_f32()));
-            match outcome {
-                Outcome::Passed => println!("{} {name:<18}{took}", say::green("✓")),
-                Outcome::Failed(why) => {
-                    well = false;
-                    println!("{} {name:<18}{took}  {why}", say::red("✗"));
-                }
-                Outcome::LeftOut(why) => {
-                    well &= !in_ci;
-                    let mark = if in_ci { say::red("✗") } else { say::yellow("!") };
-                    println!("{mark} {name:<18}{took}  {} {why}", say::yellow("LEFT OUT:"));
-                }
-            }
+            println!("{mark} {name:<18}{took}  {why}");
         }
-        if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        if self.are_well(in_ci) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
+    fn are_well(&self, in_ci: bool) -> bool {
+        self.0.iter().all(|stage| match stage.outcome {
+            Outcome::Passed => true,
+            Outcome::LeftOut(_) => !in_ci,
+            Outcome::Failed(_) => false,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_fails_in_ci_only_and_what_failed_fails_everywhere() {
+        let mut stages = Stages::default();
+        assert!(stages.run("format", || Outcome::Passed));
+        assert!(stages.are_well(true));
+        assert!(!stages.run("real hosts", || Outcome::LeftOut("no Docker".to_owned())));
+        assert!(stages.are_well(false) && !stages.are_well(true));
+        assert!(!stages.run("tests", || Outcome::Failed("exit status: 1".to_owned())));
+        assert!(!stages.are_well(false));
     }
 }

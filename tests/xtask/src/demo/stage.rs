@@ -113,3 +113,37 @@ fn fresh_folder() -> io::Result<PathBuf> {
     }
     unreachable!("there are more numbers than folders")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_there(pid: u32) -> bool {
+        Path::new("/proc").join(pid.to_string()).join("exe").read_link().is_ok()
+    }
+
+    #[test]
+    fn everything_ends_and_nothing_is_left() {
+        let mut stage = Stage::set().unwrap();
+        let folder = stage.folder().to_owned();
+        stage.enter("stubborn", Command::new("sh").args(["-c", "trap '' TERM; sleep 60"])).unwrap();
+        let pid = stage.players[0].process.id();
+        assert!(is_there(pid) && folder.exists());
+        drop(stage);
+        assert!(!is_there(pid) && !folder.exists());
+    }
+
+    #[test]
+    fn the_logs_stay_where_somebody_wants_to_read_them() {
+        let mut stage = Stage::set().unwrap();
+        let folder = stage.folder().to_owned();
+        stage.enter("talker", Command::new("echo").arg("hello")).unwrap();
+        stage.players[0].process.wait().unwrap();
+        assert!(stage.all_are_alive().is_err());
+        assert_eq!(stage.last_lines().collect::<Vec<_>>(), [("talker", "hello".to_owned())]);
+        stage.keep_folder();
+        drop(stage);
+        assert_eq!(fs::read_to_string(folder.join("talker.log")).unwrap(), "hello\n");
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
