@@ -83,7 +83,10 @@ impl Rollout {
                 let watched = self.plan.watch.is_some();
                 self.progress = at;
                 self.end_host(host, Phase::Healthy, None, at)?;
-                self.change(host, |h| h.good = watched.then_some(true).or(h.good))?;
+                self.change(host, |h| {
+                    h.out = false;
+                    h.good = watched.then_some(true).or(h.good);
+                })?;
             }
             Fact::HostFailed { host, why } => {
                 self.end_host(host, Phase::Failed, Some(why.clone()), at)?;
@@ -141,7 +144,8 @@ impl Rollout {
         let i = self.host(name).ok_or_else(|| unknown(name))?;
         let operation = self.operations(i).get(step as usize);
         let operation = operation.ok_or_else(|| format!("{name} has no operation {step}"))?;
-        let (touches, limit) = (operation.touches(), operation.time_limit());
+        let limit = operation.time_limit();
+        let (touches, disrupts) = (operation.touches(), operation.disrupts());
         let again = self.hosts[i].given(command).is_some();
         if command.rollout != self.id || (!again && command != self.next_command()) {
             return Err(format!("{command} is not the next command"));
@@ -152,6 +156,7 @@ impl Rollout {
             h.why = None;
             h.attempt = attempt;
             h.touched |= touches;
+            h.out |= disrupts;
             h.began.get_or_insert(at);
             h.flight = Some(Flight { command, step, since: at, limit, cancelling: None });
             if !again {

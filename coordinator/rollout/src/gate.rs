@@ -45,21 +45,20 @@ impl Rollout {
             _ => return Err(WaitingOn::Coordinator),
         }
         let next = self.operations(i).get(self.hosts[i].done as usize);
-        if next.is_some_and(dv_types::Operation::touches) {
+        if next.is_some_and(dv_types::Operation::disrupts) {
             return self.enough_without(i);
         }
         Ok(())
     }
 
     /// Whether `min_available` holds without this host. A host that does not serve can be worked on freely:
-    /// nothing is taken from the fleet, and work may be what brings it back.
+    /// nothing is taken from the fleet, and the work may be what brings it back.
     fn enough_without(&self, i: usize) -> Result<(), WaitingOn> {
-        let host = &self.hosts[i];
-        if host.good == Some(false) {
+        if !self.hosts[i].available() {
             return Ok(());
         }
         let min_available = self.plan.limits.min_available;
-        let available = self.index.totals.available - u32::from(host.available());
+        let available = self.index.totals.available - 1;
         if available >= min_available {
             return Ok(());
         }

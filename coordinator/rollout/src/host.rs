@@ -14,6 +14,8 @@ pub(crate) struct Host {
     pub(crate) contact: Timestamp,
     pub(crate) good: Option<bool>,
     pub(crate) touched: bool,
+    /// Given a command that may stop its service, and not shown to be well since.
+    pub(crate) out: bool,
     /// 0 until the first command.
     pub(crate) attempt: u32,
     /// Operations of its program.
@@ -59,6 +61,7 @@ impl Host {
             contact: began,
             good,
             touched: false,
+            out: false,
             attempt: 0,
             program,
             done: 0,
@@ -71,9 +74,18 @@ impl Host {
         }
     }
 
-    /// In contact, well, and not under way.
+    /// In contact and serving, as far as is known. A host that is out is not, until its probes say so.
     pub(crate) fn available(&self) -> bool {
-        self.connected && self.good != Some(false) && self.phase != Phase::Working
+        self.connected
+            && match self.out {
+                true => self.phase != Phase::Working && self.good == Some(true),
+                false => self.good != Some(false),
+            }
+    }
+
+    /// Whether its service is well. A host that was out when it failed is not, whatever its probes said before.
+    pub(crate) fn serving(&self) -> Option<bool> {
+        if self.out && self.phase == Phase::Failed { Some(false) } else { self.good }
     }
 
     /// Its wave can't pass before this host has come to an end.

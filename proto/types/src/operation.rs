@@ -127,6 +127,15 @@ impl Operation {
         !matches!(self, Self::PullImage { .. } | Self::Verify { .. })
     }
 
+    /// Whether the service may stop serving while it runs, so that the host counts as out from then on.
+    #[must_use]
+    pub fn disrupts(&self) -> bool {
+        matches!(
+            self,
+            Self::ComposeUp { .. } | Self::Checkout { .. } | Self::Unit { .. } | Self::Run { .. }
+        )
+    }
+
     /// Whether doing it again, when nobody knows whether it was done, does no harm.
     #[must_use]
     pub fn repeatable(&self) -> bool {

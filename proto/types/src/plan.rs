@@ -17,7 +17,7 @@ pub struct Plan {
     pub format: u32,
     /// The service.
     pub service: ServiceName,
-    /// The version that the hosts shall run.
+    /// The version that goes out; in a reversal, the one that is taken back.
     pub version: Version,
     /// Why it is made.
     pub kind: Kind,
@@ -77,8 +77,9 @@ pub struct PlannedHost {
     /// What its images' tags and its working trees were when the plan was made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub before: Vec<(Subject, Finding)>,
-    /// The version that it shall run; the plan's, save in a reversal.
-    pub to: Version,
+    /// The version that it shall run: the plan's; in a reversal the one that it ran before, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Version>,
     /// Whether its service was well when the plan was made; unknown where it was out of reach or has no probes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthy: Option<bool>,

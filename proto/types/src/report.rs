@@ -15,7 +15,7 @@ pub struct Report {
     pub rollout: RolloutId,
     /// The service.
     pub service: ServiceName,
-    /// The version that goes out, or that hosts go back to.
+    /// The version that goes out; in a reversal, the one that is taken back.
     pub version: Version,
     /// Why it is made.
     pub kind: Kind,
@@ -84,7 +84,7 @@ pub struct Totals {
     pub stopped: u32,
     /// Given at least one command that changes what they run.
     pub touched: u32,
-    /// Available: in contact, well, and not under way.
+    /// Available: in contact and serving, as far as is known.
     pub available: u32,
 }
 
@@ -143,8 +143,9 @@ pub struct HostReport {
     /// What it ran when the plan was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Version>,
-    /// What it shall run.
-    pub to: Version,
+    /// What it shall run; unknown where a reversal takes it back to a version that dv did not bring.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Version>,
     /// When its first command was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began: Option<Timestamp>,

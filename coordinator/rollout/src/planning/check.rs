@@ -88,6 +88,20 @@ fn versions(plan: &Plan, facts: &[HostFacts], meaning: &Meaning, notes: &mut Not
             ));
         }
     }
+    for subject in super::subjects(&plan.manifest, &plan.version) {
+        let known = match &subject {
+            Subject::Image { .. } => meaning.images.contains_key(&subject),
+            Subject::Tree { .. } => meaning.commits.contains_key(&subject),
+            _ => continue,
+        };
+        let explained = facts.iter().flat_map(|h| &h.findings).any(|(s, f)| {
+            *s == subject
+                && matches!(f, Finding::Refused(_) | Finding::NotFound(_) | Finding::Failed(_))
+        });
+        if !known && !explained && facts.iter().any(|h| h.connected) {
+            notes.error(format!("no host could say what {subject} is: plan again"));
+        }
+    }
     let same: Vec<_> = facts
         .iter()
         .filter(|h| h.version.as_ref() == Some(&plan.version))

@@ -52,14 +52,15 @@ pub fn reverse(of: &Rollout, catch_ups: &[Rollout], all_at_once: bool) -> Plan {
                 programs.len() - 1
             });
             let planned = rollout.planned(i);
-            healthy.push(rollout.hosts[i].good);
+            let good = rollout.hosts[i].serving();
+            healthy.push(good);
             hosts.push(PlannedHost {
                 name: name.clone(),
                 program,
                 from: planned.to.clone(),
                 before: Vec::new(),
                 to: planned.from.clone(),
-                healthy: rollout.hosts[i].good,
+                healthy: good,
             });
         }
     }

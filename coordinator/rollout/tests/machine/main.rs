@@ -1,0 +1,5 @@
+//! The rollout machine from outside: scenarios, and properties under any order of events.
+
+mod properties;
+mod scenarios;
+mod world;

@@ -1,0 +1,322 @@
+//! What a person would try first, one story each.
+
+use dv_rollout::planning;
+use dv_types::{
+    Fact, OpResult, Operation, Span, WaitingOn,
+    outcome::Tags,
+    record::{PauseWhy, Verb, Verdict},
+    report::{Phase, State},
+};
+
+use crate::world::{World, facts, host, image, is_reversal, manifest, number, plan};
+
+fn done(_: usize, _: &Operation) -> OpResult {
+    OpResult::Done
+}
+
+fn unready(op: &Operation) -> OpResult {
+    match op {
+        Operation::Verify { .. } => OpResult::Failed("ready: 503".to_owned()),
+        _ => OpResult::Done,
+    }
+}
+
+#[test]
+fn one_host_after_the_other_until_all_are_healthy() {
+    let mut world = World::new(plan("{}", 5));
+    assert_eq!(world.report().totals.working, 1);
+    world.run(done);
+    assert_eq!(world.report().state, State::Ended(Verdict::Succeeded));
+    assert_eq!(world.report().totals.healthy, 5);
+    let new = Tags { latest: Some(image(2)), previous: Some(image(1)) };
+    assert!(world.agents.values().all(|a| a.tags == new));
+}
+
+#[test]
+fn the_canary_waits_for_a_person() {
+    let mut world = World::new(plan(r#"{ "canary": 1, "max_parallel": 4 }"#, 5));
+    world.run(done);
+    assert_eq!(world.report().state, State::AwaitingPromotion);
+    assert_eq!(world.report().waiting, [WaitingOn::Promotion]);
+    assert_eq!(world.report().totals.touched, 1);
+    world.pass(Span::from_secs(86_400));
+    assert_eq!(
+        world.report().state,
+        State::AwaitingPromotion,
+        "a canary waits as long as it takes"
+    );
+    world.operator(Verb::Promote).unwrap();
+    assert_eq!(world.report().totals.working, 4);
+    world.run(done);
+    assert_eq!(world.report().state, State::Ended(Verdict::Succeeded));
+}
+
+#[test]
+fn batches_are_cumulative_shares_of_the_fleet() {
+    let plan = plan(r#"{ "batches": [1, "10%", "50%", "100%"] }"#, 20);
+    let sizes: Vec<_> = plan.waves.iter().map(|w| w.hosts.len()).collect();
+    assert_eq!(sizes, [1, 1, 8, 10]);
+    let mut world = World::new(plan);
+    world.run(done);
+    assert_eq!(world.report().state, State::Ended(Verdict::Succeeded));
+}
+
+#[test]
+fn hosts_under_way_together_are_of_different_zones() {
+    let plan = plan(r#"{ "max_parallel": 3 }"#, 9);
+    let first: Vec<_> = plan.waves[0].hosts.iter().take(3).map(ToString::to_string).collect();
+    assert_eq!(first, ["h3", "h1", "h2"]);
+}
+
+#[test]
+fn a_canary_that_fails_is_the_only_host_touched_and_goes_back() {
+    let mut world = World::new(plan(r#"{ "canary": 1 }"#, 5));
+    world.run(|_, op| unready(op));
+    assert_eq!(world.rollout.ended(), Some((Verdict::Failed, true)));
+    assert_eq!(world.report().totals.touched, 1);
+
+    let back = planning::reverse(&world.rollout, &[], false);
+    assert!(is_reversal(&back));
+    assert_eq!(back.hosts.len(), 1);
+    let mut back = World::new(back);
+    back.agents.values_mut().for_each(|a| a.tags.latest = Some(image(2)));
+    back.run(done);
+    assert_eq!(back.report().state, State::Ended(Verdict::Succeeded));
+    let old = Tags { latest: Some(image(1)), previous: None };
+    assert!(back.agents.values().all(|a| a.tags == old));
+}
+
+#[test]
+fn a_failure_at_the_fourth_host_leaves_the_fifth_untouched() {
+    let mut world = World::new(plan("{}", 5));
+    let fourth = world.rollout.plan().waves[0].hosts[3].clone();
+    let bad = number(&fourth);
+    world.run(|n, op| if n == bad { unready(op) } else { OpResult::Done });
+    let fifth = world.rollout.plan().waves[0].hosts[4].clone();
+    let back = planning::reverse(&world.rollout, &[], false);
+    assert_eq!(back.hosts.len(), 4);
+    assert!(back.host(&fifth).is_none());
+    assert!(back.waves.iter().all(|w| w.max_parallel == 1), "back in the same safe batches");
+    assert_eq!(back.waves[0].hosts[0], fourth, "the host that is down goes first");
+    let at_once = planning::reverse(&world.rollout, &[], true);
+    assert_eq!(at_once.waves[0].max_parallel, 4);
+}
+
+#[test]
+fn on_failure_pause_waits_and_goes_on_when_resumed() {
+    let mut world = World::new(plan(r#"{ "on_failure": "pause" }"#, 3));
+    let first = world.order()[0].clone();
+    let bad = number(&first);
+    world.run(|n, op| if n == bad { unready(op) } else { OpResult::Done });
+    let why = PauseWhy::Failures { failed: 1, tolerated: 0 };
+    assert_eq!(world.report().state, State::Paused(why));
+    assert_eq!(world.report().totals.touched, 1);
+    world.operator(Verb::Resume).unwrap();
+    world.run(done);
+    assert_eq!(world.report().state, State::Ended(Verdict::Succeeded));
+    assert_eq!(world.report().totals.failed, 1);
+}
+
+#[test]
+fn a_failed_host_can_be_tried_again() {
+    let mut world = World::new(plan(r#"{ "on_failure": "pause" }"#, 2));
+    let first = world.order()[0].clone();
+    let bad = number(&first);
+    world.run(|n, op| if n == bad { unready(op) } else { OpResult::Done });
+    world.operator(Verb::Retry { host: first.clone() }).unwrap();
+    world.operator(Verb::Resume).unwrap();
+    world.run(done);
+    let report = world.report();
+    assert_eq!(report.state, State::Ended(Verdict::Succeeded));
+    assert_eq!(report.totals.healthy, 2);
+    assert_eq!(report.hosts.iter().find(|h| h.name == first).unwrap().attempt, 2);
+    // What it goes back to is what it ran before the first attempt, not before the second.
+    let back = planning::reverse(&world.rollout, &[], false);
+    let operation = &back.operations(back.host(&first).unwrap())[0];
+    assert!(matches!(operation, Operation::RestoreTags { latest, .. } if *latest == image(1)));
+}
+
+#[test]
+fn failures_within_the_budget_do_not_stop_it() {
+    let mut world = World::new(plan(r#"{ "max_failures": 1 }"#, 5));
+    let bad = number(&world.order()[0]);
+    world.run(|n, op| if n == bad { unready(op) } else { OpResult::Done });
+    assert_eq!(world.report().state, State::Ended(Verdict::Succeeded));
+    assert_eq!((world.report().totals.healthy, world.report().totals.failed), (4, 1));
+}
+
+#[test]
+fn on_failure_continue_tells_the_truth_at_the_end() {
+    let mut world = World::new(plan(r#"{ "on_failure": "continue" }"#, 5));
+    let bad = number(&world.order()[0]);
+    world.run(|n, op| if n == bad { unready(op) } else { OpResult::Done });
+    assert_eq!(world.rollout.ended(), Some((Verdict::Failed, false)));
+    assert_eq!(world.report().totals.healthy, 4);
+}
+
+#[test]
+fn a_host_cut_off_in_its_turn_neither_holds_nor_fails_the_rollout() {
+    let mut world = World::new(plan("{}", 5));
+    let first = world.order()[0].clone();
+    let n = number(&first);
+    world.disconnect(n);
+    assert!(
+        matches!(&world.report().waiting[0], WaitingOn::Reconnect { host, .. } if *host == first)
+    );
+    world.pass(Span::from_secs(60));
+    assert_eq!(world.phase(n), Phase::Unreachable);
+    assert_eq!(world.order().len(), 2, "the next host takes its turn");
+    let why = world.report().hosts.iter().find(|h| h.name == first).unwrap().why.clone().unwrap();
+    assert!(
+        why.contains("pull registry:5000/debvisor:v2") && why.contains("outcome unknown"),
+        "{why}"
+    );
+    world.connect(n);
+    world.run(done);
+    assert_eq!(world.report().state, State::Ended(Verdict::Succeeded));
+    assert_eq!(world.report().totals.healthy, 5, "it is dealt with when it comes back");
+}
+
+#[test]
+fn a_host_that_stays_away_is_listed_and_can_be_caught_up() {
+    let mut world = World::new(plan("{}", 5));
+    let first = world.order()[0].clone();
+    let n = number(&first);
+    world.disconnect(n);
+    world.pass(Span::from_secs(60));
+    world.run(|host, _| if host == n { OpResult::Cancelled } else { OpResult::Done });
+    assert_eq!(world.report().state, State::Ended(Verdict::Succeeded));
+    assert_eq!(world.report().totals.unreachable, 1);
+    let catch_up = planning::catch_up(&world.rollout, std::slice::from_ref(&first));
+    assert_eq!(catch_up.waves[0].hosts, [first]);
+}
+
+#[test]
+fn too_many_unreachable_hosts_pause_and_never_roll_back() {
+    let mut world = World::new(plan(r#"{ "max_unreachable": 1 }"#, 5));
+    for n in 2..=4 {
+        world.disconnect(n);
+    }
+    world.pass(Span::from_secs(60));
+    let why = PauseWhy::Unreachable { unreachable: 3, tolerated: 1 };
+    assert_eq!(world.report().state, State::Paused(why));
+    assert!(!world.facts().any(|f| matches!(f, Fact::BudgetSpent { .. })));
+}
+
+#[test]
+fn min_available_is_asked_before_every_command() {
+    let mut world = World::new(plan(r#"{ "min_available": 4, "max_parallel": 3 }"#, 5));
+    assert_eq!(world.report().totals.working, 3, "a pull takes nothing from the fleet");
+    let second = world.rollout.plan().waves[0].hosts[1].clone();
+    // One falls ill while the three pull: no other may be taken out, but it may itself be worked on.
+    world.turn(vec![dv_rollout::Event::Health { host: second.clone(), good: false, why: None }]);
+    let verify = |op: &Operation| matches!(op, Operation::Verify { .. });
+    for _ in 0..20 {
+        (1..=5).for_each(|n| {
+            let next = world.agents[&host(n)].inbox.values().next().map(|c| c.operation.clone());
+            if next.is_some_and(|op| !verify(&op)) {
+                world.carry_out(n, |_| OpResult::Done);
+            }
+        });
+    }
+    let out = world.agents.iter().filter(|(_, a)| a.inbox.values().any(|c| verify(&c.operation)));
+    assert_eq!(out.map(|(name, _)| name).collect::<Vec<_>>(), [&second]);
+    // It is well again: there is room for one at a time.
+    world.run(done);
+    assert_eq!(world.report().state, State::Ended(Verdict::Succeeded));
+}
+
+#[test]
+fn a_silent_agent_is_a_failed_host() {
+    let mut world = World::new(plan("{}", 2));
+    world.pass(Span::from_secs(600));
+    assert_eq!(world.report().state, State::Paused(PauseWhy::NoProgress));
+    world.pass(Span::from_secs(31));
+    assert_eq!(world.rollout.ended(), Some((Verdict::Failed, false)), "nothing was touched");
+}
+
+#[test]
+fn abort_calls_off_what_is_under_way_and_leaves_the_rest() {
+    let mut world = World::new(plan("{}", 3));
+    world.carry_out_all_but_verify();
+    world.operator(Verb::Abort).unwrap();
+    let n = number(&world.order()[0]);
+    world.report_outcomes(n);
+    assert_eq!(world.rollout.ended(), Some((Verdict::Aborted, false)));
+    assert_eq!(world.phase(n), Phase::Stopped);
+    assert_eq!(world.report().totals.pending, 2);
+}
+
+#[test]
+fn a_rollback_can_be_aborted_but_not_rolled_back() {
+    let mut world = World::new(plan("{}", 2));
+    world.run(done);
+    let mut back = World::new(planning::reverse(&world.rollout, &[], false));
+    let why = back.operator(Verb::Rollback).unwrap_err();
+    assert!(why.contains("never rolled back"), "{why}");
+    back.operator(Verb::Abort).unwrap();
+}
+
+#[test]
+fn a_rollback_that_leaves_a_host_behind_has_failed() {
+    let mut world = World::new(plan("{}", 3));
+    world.run(done);
+    let mut back = World::new(planning::reverse(&world.rollout, &[], false));
+    back.run(|n, op| if n == 1 { unready(op) } else { OpResult::Done });
+    assert_eq!(back.rollout.ended(), Some((Verdict::Failed, false)));
+    assert_eq!(back.report().totals.healthy, 2, "the others go back all the same");
+}
+
+#[test]
+fn a_crash_between_any_two_records_changes_nothing() {
+    let mut calm = World::new(plan(r#"{ "max_parallel": 2 }"#, 4));
+    calm.run(done);
+    let mut world = World::new(plan(r#"{ "max_parallel": 2 }"#, 4));
+    for _ in 0..100 {
+        world.crash();
+        for n in 1..=4 {
+            world.connect(n);
+        }
+        if !(1..=4).any(|n| world.carry_out(n, |_| OpResult::Done)) {
+            break;
+        }
+    }
+    assert_eq!(world.report().state, calm.report().state);
+    assert_eq!(world.report().totals, calm.report().totals);
+    let executed = |w: &World| w.agents.values().map(|a| a.executed.len()).sum::<usize>();
+    assert_eq!(executed(&world), executed(&calm), "no operation was done twice, none left out");
+}
+
+#[test]
+fn a_plan_says_what_is_wrong_with_it() {
+    let manifest = manifest("{}");
+    let version = "v2".parse().unwrap();
+    let errors = |facts: &[dv_types::HostFacts]| {
+        let plan = planning::forward(&manifest, &version, facts);
+        plan.errors().map(|n| n.text.clone()).collect::<Vec<_>>().join("\n")
+    };
+    assert!(errors(&[]).contains("no host"), "{}", errors(&[]));
+    let mut away = facts(&manifest, 5);
+    away.iter_mut().for_each(|h| (h.connected, h.findings) = (false, Vec::new()));
+    assert!(errors(&away).contains("none of the hosts is in contact"), "{}", errors(&away));
+    let mut refused = facts(&manifest, 5);
+    refused[1].findings[0].1 = dv_types::Finding::Refused("not in `images`".to_owned());
+    assert!(errors(&refused).contains("refuses image"), "{}", errors(&refused));
+    let mut unknown = facts(&manifest, 1);
+    unknown[0].findings[0].1 = dv_types::Finding::NotFound("manifest unknown".to_owned());
+    assert!(
+        errors(&unknown).contains("has no image registry:5000/debvisor:v2"),
+        "{}",
+        errors(&unknown)
+    );
+}
+
+impl World {
+    /// The host under way has done all but its verification.
+    fn carry_out_all_but_verify(&mut self) {
+        let n = number(&self.order()[0]);
+        for _ in 0..3 {
+            assert!(self.carry_out(n, |_| OpResult::Done), "{:#?}", self.agents[&host(n)]);
+        }
+    }
+}

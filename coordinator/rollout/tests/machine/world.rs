@@ -1,0 +1,367 @@
+//! A fleet that obeys: the machine, its journal, its clock, and hosts that do what they are sent.
+//! After each turn the promises that the machine makes are checked.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+
+use dv_rollout::{Effect, Event, Rejected, Rollout, planning};
+use dv_types::{
+    Command, CommandId, Digest, Epoch, Fact, Finding, HostFacts, HostName, Labels, Manifest,
+    OpResult, Operation, Outcome, Plan, Record, Report, RolloutId, Span, Subject, Timestamp,
+    outcome::{Evidence, ImageId, Output, Tags},
+    plan::Kind,
+    record::Verb,
+    report::{Phase, State},
+};
+
+pub(crate) const EPOCH: Epoch = Epoch(1);
+
+/// What an agent holds: commands it was sent, and outcomes not yet acknowledged.
+#[derive(Debug, Default)]
+pub(crate) struct Agent {
+    pub(crate) connected: bool,
+    /// Sent, and not carried out.
+    pub(crate) inbox: BTreeMap<CommandId, Command>,
+    pub(crate) outcomes: BTreeMap<CommandId, Outcome>,
+    pub(crate) unacknowledged: HashSet<CommandId>,
+    /// How often each number was carried out.
+    pub(crate) executed: HashMap<CommandId, u32>,
+    pub(crate) tags: Tags,
+}
+
+pub(crate) struct World {
+    pub(crate) rollout: Rollout,
+    pub(crate) journal: Vec<Record>,
+    pub(crate) now: Timestamp,
+    pub(crate) agents: BTreeMap<HostName, Agent>,
+    pub(crate) cancelled: HashSet<CommandId>,
+}
+
+pub(crate) fn host(n: usize) -> HostName {
+    HostName::new(format!("h{n}")).unwrap()
+}
+
+pub(crate) fn number(host: &HostName) -> usize {
+    host.as_str()[1..].parse().unwrap()
+}
+
+pub(crate) fn image(n: u8) -> ImageId {
+    let digest = Digest::new(format!("sha256:{}", format!("{n:02x}").repeat(32))).unwrap();
+    ImageId { id: digest.clone(), digest: Some(digest) }
+}
+
+pub(crate) fn manifest(strategy: &str) -> Manifest {
+    let json = format!(
+        r#"{{
+            "service": "debvisor",
+            "hosts": {{ "labels": {{ "role": "web" }}, "spread": "zone" }},
+            "steps": [
+                {{ "image": {{ "repository": "registry:5000/debvisor" }} }},
+                {{ "compose": {{ "project": "debvisor" }} }}
+            ],
+            "health": {{ "ready": {{ "http": "http://localhost:8080/health/ready" }} }},
+            "strategy": {strategy}
+        }}"#
+    );
+    serde_json::from_str(&json).unwrap()
+}
+
+/// Hosts h1 to hN in three zones, all at v1, with the image of v2 resolved.
+pub(crate) fn facts(manifest: &Manifest, hosts: usize) -> Vec<HostFacts> {
+    let version = "v2".parse().unwrap();
+    (1..=hosts)
+        .map(|n| HostFacts {
+            name: host(n),
+            labels: Labels::from([("zone".to_owned(), format!("z{}", n % 3))]),
+            connected: true,
+            healthy: Some(true),
+            version: Some("v1".parse().unwrap()),
+            findings: planning::subjects(manifest, &version)
+                .into_iter()
+                .map(|s| {
+                    let finding = match &s {
+                        Subject::Image { .. } => Finding::Image {
+                            tags: Tags { latest: Some(image(1)), previous: None },
+                            resolved: image(2).digest,
+                        },
+                        _ => Finding::Allowed,
+                    };
+                    (s, finding)
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+pub(crate) fn plan(strategy: &str, hosts: usize) -> Plan {
+    let manifest = manifest(strategy);
+    let plan = planning::forward(&manifest, &"v2".parse().unwrap(), &facts(&manifest, hosts));
+    assert_eq!(plan.errors().count(), 0, "{:?}", plan.notes);
+    plan
+}
+
+impl World {
+    /// A begun rollout whose hosts are all in contact.
+    pub(crate) fn new(plan: Plan) -> Self {
+        let mut world = Self::unstarted(plan);
+        let hosts: Vec<_> = world.agents.keys().cloned().collect();
+        let start = Event::Start { by: "alice".to_owned(), reason: None };
+        let mut events = vec![start];
+        for name in hosts {
+            world.agents.get_mut(&name).unwrap().connected = true;
+            events.push(Event::Connected { host: name });
+        }
+        world.turn(events);
+        world
+    }
+
+    pub(crate) fn unstarted(plan: Plan) -> Self {
+        let agent =
+            || Agent { tags: Tags { latest: Some(image(1)), previous: None }, ..Agent::default() };
+        Self {
+            agents: plan.hosts.iter().map(|h| (h.name.clone(), agent())).collect(),
+            rollout: Rollout::new(RolloutId(7), Arc::new(plan)),
+            journal: Vec::new(),
+            now: Timestamp::from_second(1_800_000_000).unwrap(),
+            cancelled: HashSet::new(),
+        }
+    }
+
+    pub(crate) fn report(&self) -> Report {
+        self.rollout.report()
+    }
+
+    pub(crate) fn phase(&self, n: usize) -> Phase {
+        self.report().hosts.iter().find(|h| h.name == host(n)).unwrap().phase
+    }
+
+    pub(crate) fn facts(&self) -> impl Iterator<Item = &Fact> {
+        self.journal.iter().map(|r| &r.fact)
+    }
+
+    /// Hosts in the order of their first command.
+    pub(crate) fn order(&self) -> Vec<HostName> {
+        let mut order = Vec::new();
+        for fact in self.facts() {
+            if let Fact::Commanded { host, .. } = fact
+                && !order.contains(host)
+            {
+                order.push(host.clone());
+            }
+        }
+        order
+    }
+
+    /// One turn, its effects delivered, its promises checked.
+    pub(crate) fn turn(&mut self, events: Vec<Event>) -> Vec<Rejected> {
+        let before = self.rollout.report();
+        let turn = self.rollout.turn(EPOCH, self.now, events);
+        let new: Vec<Record> = turn.step.records().to_vec();
+        let effects = ready(turn.step.commit(async |records| {
+            self.journal.extend(records);
+            Ok::<_, ()>(())
+        }))
+        .unwrap();
+        self.check(&before, &new, &effects);
+        for effect in effects {
+            self.deliver(effect);
+        }
+        turn.rejected
+    }
+
+    fn deliver(&mut self, effect: Effect) {
+        match effect {
+            Effect::Send { host, command } => {
+                let agent = self.agents.get_mut(&host).unwrap();
+                if agent.connected && !agent.outcomes.contains_key(&command.id) {
+                    agent.inbox.insert(command.id, command);
+                } else if agent.outcomes.contains_key(&command.id) {
+                    agent.unacknowledged.insert(command.id);
+                }
+            }
+            Effect::Cancel { host, command } => {
+                self.cancelled.insert(command);
+                let agent = self.agents.get_mut(&host).unwrap();
+                if agent.connected && agent.inbox.remove(&command).is_some() {
+                    let outcome = outcome(command, OpResult::Cancelled, self.now, None);
+                    agent.outcomes.insert(command, outcome);
+                    agent.unacknowledged.insert(command);
+                }
+            }
+            Effect::Acknowledge { host, command } => {
+                self.agents.get_mut(&host).unwrap().unacknowledged.remove(&command);
+            }
+            Effect::Watch { .. } | Effect::Unwatch { .. } => {}
+        }
+    }
+
+    /// Carries out what `n` was sent, with this result, and reports it if in contact.
+    pub(crate) fn carry_out(&mut self, n: usize, result: impl Fn(&Operation) -> OpResult) -> bool {
+        let now = self.now;
+        let agent = self.agents.get_mut(&host(n)).unwrap();
+        let Some((id, command)) = agent.inbox.pop_first() else {
+            return false;
+        };
+        *agent.executed.entry(id).or_default() += 1;
+        let result = result(&command.operation);
+        let evidence = result.is_done().then(|| act(&mut agent.tags, &command.operation)).flatten();
+        agent.outcomes.insert(id, outcome(id, result, now, evidence));
+        agent.unacknowledged.insert(id);
+        self.report_outcomes(n);
+        true
+    }
+
+    /// Reports what was not acknowledged, if in contact.
+    pub(crate) fn report_outcomes(&mut self, n: usize) {
+        let name = host(n);
+        let agent = &self.agents[&name];
+        if !agent.connected {
+            return;
+        }
+        let outcomes: Vec<_> =
+            agent.unacknowledged.iter().map(|id| agent.outcomes[id].clone()).collect();
+        for outcome in outcomes {
+            self.turn(vec![Event::Outcome { host: name.clone(), outcome }]);
+        }
+    }
+
+    pub(crate) fn connect(&mut self, n: usize) {
+        self.agents.get_mut(&host(n)).unwrap().connected = true;
+        self.turn(vec![Event::Connected { host: host(n) }]);
+        self.report_outcomes(n);
+    }
+
+    /// The connection is cut; what was under way is still carried out by the agent.
+    pub(crate) fn disconnect(&mut self, n: usize) {
+        self.agents.get_mut(&host(n)).unwrap().connected = false;
+        self.turn(vec![Event::Disconnected { host: host(n) }]);
+    }
+
+    pub(crate) fn operator(&mut self, verb: Verb) -> Result<(), String> {
+        let by = "alice".to_owned();
+        let rejected = self.turn(vec![Event::Operator { by, verb, reason: None }]);
+        rejected.into_iter().next().map_or(Ok(()), |r| Err(r.why))
+    }
+
+    pub(crate) fn pass(&mut self, time: Span) {
+        self.now = time.after(self.now);
+        self.turn(vec![Event::Tick]);
+    }
+
+    /// Coordinator killed and started again: all that is left is the journal.
+    pub(crate) fn crash(&mut self) {
+        let plan = Arc::clone(self.rollout.plan());
+        self.rollout = Rollout::replay(self.rollout.id(), plan, &self.journal).unwrap();
+        for agent in self.agents.values_mut() {
+            agent.connected = false;
+        }
+        if !self.rollout.is_ended() {
+            self.turn(vec![Event::Recover]);
+        }
+    }
+
+    /// Every host does what it is told until nothing is left to do.
+    pub(crate) fn run(&mut self, result: impl Fn(usize, &Operation) -> OpResult) {
+        for _ in 0..10_000 {
+            let hosts: Vec<_> = self.agents.keys().map(number).collect();
+            let busy = hosts.into_iter().any(|n| self.carry_out(n, |op| result(n, op)));
+            if !busy {
+                return;
+            }
+        }
+        panic!("the fleet is still busy: {:#?}", self.report());
+    }
+
+    fn check(&self, before: &Report, new: &[Record], effects: &[Effect]) {
+        let after = self.rollout.report();
+        let plan = self.rollout.plan();
+
+        let again = Rollout::replay(self.rollout.id(), Arc::clone(plan), &self.journal).unwrap();
+        assert_eq!(again.report(), after, "replay(journal) is the state");
+        assert_eq!(again.next_deadline(), self.rollout.next_deadline());
+
+        let widest = plan.waves.iter().map(|w| w.max_parallel).max().unwrap_or(0);
+        assert!(after.totals.working <= widest, "max_parallel holds: {after:#?}");
+
+        let unfinished = !matches!(after.state, State::Ended(_));
+        assert_eq!(!after.waiting.is_empty(), unfinished, "explain is empty only at the end");
+        if after.state == State::Running {
+            assert!(self.rollout.next_deadline().is_some(), "a running rollout has a deadline");
+        }
+
+        let mut spent = matches!(before.state, State::Ending(_) | State::Ended(_));
+        for record in new {
+            match &record.fact {
+                Fact::BudgetSpent { .. } | Fact::Ended { .. } => spent = true,
+                Fact::Operator { verb: Verb::Resume, .. } => spent = false,
+                Fact::Commanded { host, .. } => {
+                    assert!(!spent, "nothing is commanded once the budget is spent or at the end");
+                    let wave = after.hosts.iter().find(|h| h.name == *host).unwrap().wave;
+                    assert!(wave <= after.wave.0, "no host goes before its wave");
+                }
+                _ => {}
+            }
+        }
+        for effect in effects {
+            if let Effect::Send { host, command } = effect {
+                let recorded = self.facts().any(
+                    |f| matches!(f, Fact::Commanded { command: c, host: h, .. } if *c == command.id && h == host),
+                );
+                assert!(recorded, "no command before its record");
+            }
+        }
+        for agent in self.agents.values() {
+            assert!(agent.executed.values().all(|&n| n <= 1), "a number is carried out once");
+        }
+    }
+}
+
+fn act(tags: &mut Tags, operation: &Operation) -> Option<Evidence> {
+    let before = tags.clone();
+    match operation {
+        Operation::TagImage { digest, .. } => {
+            let new = ImageId { id: digest.clone(), digest: Some(digest.clone()) };
+            if tags.latest.as_ref() != Some(&new) {
+                *tags = Tags { latest: Some(new), previous: before.latest.clone() };
+            }
+        }
+        Operation::RestoreTags { latest, previous, .. } => {
+            *tags = Tags { latest: Some(latest.clone()), previous: previous.clone() };
+        }
+        _ => return None,
+    }
+    Some(Evidence::Tags { before, after: tags.clone() })
+}
+
+fn outcome(
+    command: CommandId,
+    result: OpResult,
+    now: Timestamp,
+    evidence: Option<Evidence>,
+) -> Outcome {
+    Outcome {
+        command,
+        result,
+        began: now,
+        took: Span::from_millis(5),
+        output: Output::default(),
+        evidence,
+    }
+}
+
+/// Whether the plan takes something back.
+pub(crate) fn is_reversal(plan: &Plan) -> bool {
+    matches!(plan.kind, Kind::Reversal { .. })
+}
+
+/// The commit's `append` never waits here, so neither does the future.
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match future.as_mut().poll(&mut context) {
+        std::task::Poll::Ready(value) => value,
+        std::task::Poll::Pending => panic!("the commit waits for nothing"),
+    }
+}
