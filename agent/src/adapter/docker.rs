@@ -1,0 +1,186 @@
+//! The Docker Engine over its API.
+
+use std::{collections::BTreeMap, path::Path};
+
+use bollard::{
+    API_DEFAULT_VERSION,
+    errors::Error,
+    models::CreateImageInfo,
+    query_parameters::{
+        CreateImageOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
+    },
+};
+use dv_types::{Digest, outcome::ImageId};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture};
+
+use crate::ports::{EngineError, Images};
+
+const SOCKET: &str = "/var/run/docker.sock";
+/// The operation's own deadline comes first; this is for a connection that nobody waits on any more.
+const TIMEOUT_SECONDS: u64 = 3600;
+
+/// A connection to the engine.
+pub(crate) struct Docker {
+    api: bollard::Docker,
+}
+
+impl Docker {
+    /// Where the engine listens; it is dialled at the first question.
+    pub(crate) fn connect(socket: Option<&Path>) -> Result<Self, EngineError> {
+        let socket = socket.map_or_else(|| SOCKET.into(), Path::to_string_lossy);
+        bollard::Docker::connect_with_unix(&socket, TIMEOUT_SECONDS, API_DEFAULT_VERSION)
+            .map(|api| Self { api })
+            .map_err(|e| {
+                EngineError(format!("no Docker Engine at {socket}: {e}; is docker running?"))
+            })
+    }
+}
+
+impl Images for Docker {
+    fn find<'a>(
+        &'a self,
+        repository: &'a str,
+        reference: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ImageId>, EngineError>> {
+        async move {
+            let image = match self.api.inspect_image(reference).await {
+                Ok(image) => image,
+                Err(e) if is_missing(&e) => return Ok(None),
+                Err(e) => return Err(in_words(&e)),
+            };
+            let id = image.id.unwrap_or_default();
+            let id = Digest::new(id).map_err(|e| EngineError(e.to_string()))?;
+            let of_repository = |name: String| {
+                let (its, digest) = name.split_once('@')?;
+                (its == repository).then(|| Digest::new(digest).ok())?
+            };
+            let digest = image.repo_digests.unwrap_or_default().into_iter().find_map(of_repository);
+            Ok(Some(ImageId { id, digest }))
+        }
+        .boxed()
+    }
+
+    fn pull<'a>(
+        &'a self,
+        repository: &'a str,
+        digest: &'a Digest,
+        say: &'a (dyn Fn(&str) + Send + Sync),
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        async move {
+            let options = CreateImageOptionsBuilder::new()
+                .from_image(repository)
+                .tag(digest.as_str())
+                .build();
+            let mut events = self.api.create_image(Some(options), None, None);
+            let mut layers = Layers::default();
+            while let Some(event) = events.next().await {
+                layers.hear(&event.map_err(|e| in_words(&e))?);
+                say(&layers.in_words());
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn tag<'a>(
+        &'a self,
+        id: &'a Digest,
+        repository: &'a str,
+        tag: &'a str,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        async move {
+            let options = TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
+            self.api.tag_image(id.as_str(), Some(options)).await.map_err(|e| in_words(&e))
+        }
+        .boxed()
+    }
+
+    fn untag<'a>(
+        &'a self,
+        repository: &'a str,
+        tag: &'a str,
+    ) -> BoxFuture<'a, Result<(), EngineError>> {
+        async move {
+            // `noprune`: what is under the image stays for the next pull.
+            let options = RemoveImageOptionsBuilder::new().force(false).noprune(true).build();
+            match self.api.remove_image(&format!("{repository}:{tag}"), Some(options), None).await {
+                Err(e) if !is_missing(&e) => Err(in_words(&e)),
+                _ => Ok(()),
+            }
+        }
+        .boxed()
+    }
+
+    fn resolve<'a>(
+        &'a self,
+        repository: &'a str,
+        tag: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Digest>, EngineError>> {
+        async move {
+            match self.api.inspect_registry_image(&format!("{repository}:{tag}"), None).await {
+                Ok(image) => {
+                    let digest = image.descriptor.digest.unwrap_or_default();
+                    Digest::new(digest).map(Some).map_err(|e| EngineError(e.to_string()))
+                }
+                Err(e) if is_unknown_tag(&e) => Ok(None),
+                Err(e) => Err(in_words(&e)),
+            }
+        }
+        .boxed()
+    }
+}
+
+/// How far a pull is, by its layers.
+#[derive(Default)]
+struct Layers {
+    last: String,
+    layers: BTreeMap<String, bool>,
+}
+
+impl Layers {
+    fn hear(&mut self, event: &CreateImageInfo) {
+        let status = event.status.clone().unwrap_or_default();
+        if let Some(layer) = &event.id
+            && (status.contains("layer") || status.contains("omplete") || status.contains("ing"))
+            && !status.starts_with("Pulling from")
+        {
+            let here = status.starts_with("Pull complete") || status.starts_with("Already exists");
+            self.layers.insert(layer.clone(), here);
+        }
+        self.last = status;
+    }
+
+    fn in_words(&self) -> String {
+        match self.layers.values().filter(|here| **here).count() {
+            _ if self.layers.is_empty() => self.last.clone(),
+            here => format!("{here} of {} layers pulled", self.layers.len()),
+        }
+    }
+}
+
+fn is_missing(error: &Error) -> bool {
+    matches!(error, Error::DockerResponseServerError { status_code: 404, .. })
+}
+
+/// Registries have several ways to say that there is no such tag, and engines several codes to pass it on.
+fn is_unknown_tag(error: &Error) -> bool {
+    match error {
+        Error::DockerResponseServerError { status_code: 404, .. } => true,
+        Error::DockerResponseServerError { message, .. } => {
+            let message = message.to_lowercase();
+            message.contains("manifest unknown") || message.contains("name unknown")
+        }
+        _ => false,
+    }
+}
+
+fn in_words(error: &Error) -> EngineError {
+    EngineError(match error {
+        Error::DockerResponseServerError { message, .. } => format!("Docker: {message}"),
+        Error::DockerStreamError { error } => format!("Docker: {error}"),
+        Error::HyperLegacyError { .. } | Error::IOError { .. } | Error::SocketNotFoundError(_) => {
+            format!("the Docker Engine does not answer ({error}); is docker running?")
+        }
+        other => format!("Docker: {other}"),
+    })
+}

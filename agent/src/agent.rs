@@ -1,0 +1,57 @@
+//! The agent as a whole: opens what it keeps, and holds the link until it is told to stop.
+
+use std::{io, sync::Arc};
+
+use crate::{
+    adapter,
+    config::Config,
+    durable,
+    epoch::Fence,
+    ledger::Ledger,
+    link::Link,
+    notify::{self, Status},
+    outbox::Outbox,
+    process,
+    runner::Runner,
+};
+
+/// The agent can't start.
+#[derive(Debug, thiserror::Error)]
+#[error("can't use {at}: {why}")]
+pub struct StartError {
+    at: String,
+    why: io::Error,
+}
+
+/// Runs the agent until `stop` ends. What is under way then is settled at the next start.
+pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), StartError> {
+    let at = |path: &std::path::Path| {
+        let at = path.display().to_string();
+        move |why| StartError { at, why }
+    };
+    durable::private_directory(&config.state_dir).map_err(at(&config.state_dir))?;
+    let ledger = Ledger::open(config.ledger_dir()).map_err(at(&config.ledger_dir()))?;
+    let fence = Fence::open(config.epoch_file()).map_err(at(&config.epoch_file()))?;
+    if let Err(error) = process::adopt_orphans() {
+        tracing::warn!(%error, "orphans of commands can't be adopted; some may outlive their deadline");
+    }
+
+    let outbox = Arc::new(Outbox::default());
+    let status = Arc::new(Status::default());
+    let ports = adapter::ports(&config);
+    let runner = Arc::new(Runner::new(
+        config.clone(),
+        ports,
+        ledger,
+        Arc::clone(&outbox),
+        Arc::clone(&status),
+    ));
+    let instance = format!("{:032x}", rand::random::<u128>());
+    notify::ready(&status);
+    let link = Link { config, runner, outbox, fence: Arc::new(fence), status, instance };
+    tokio::select! {
+        () = link.hold() => {}
+        () = stop => notify::stopping(),
+    }
+    Ok(())
+}

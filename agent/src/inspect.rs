@@ -1,0 +1,165 @@
+//! Answers what a plan asks: is it allowed here, what is there, what does a version mean. Changes nothing
+//! that runs or is checked out.
+
+use std::{os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
+
+use dv_types::{Commit, Finding, Probe, Subject, probe::Probing};
+use futures_util::future::join_all;
+
+use crate::{
+    limits::Limits,
+    operations::{self, git::Git},
+    policy::Policy,
+    ports::UnitsError,
+    probe,
+    runner::Runner,
+};
+
+/// How long one subject may take; a git server may be slow.
+const LIMIT: Duration = Duration::from_secs(30);
+const COMPOSE_FILES: [&str; 4] =
+    ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+
+/// One finding for each subject, in order, and whether the probes, asked once, are good.
+pub(crate) async fn inspect(
+    runner: &Arc<Runner>,
+    subjects: &[Subject],
+    probing: Option<&Probing>,
+) -> (Vec<Finding>, Option<bool>) {
+    let policy = match Policy::load(&runner.config.policy, runner.config.unprivileged) {
+        Ok(policy) => policy,
+        Err(error) => {
+            let refused = Finding::Refused(error.to_string());
+            return (vec![refused; subjects.len()], None);
+        }
+    };
+    let findings = join_all(subjects.iter().map(|subject| find(runner, &policy, subject)));
+    let healthy = async {
+        let probing = probing.filter(|probing| policy.allows_all(&commands(probing)).is_ok())?;
+        Some(probe::round(probing).await.is_ok())
+    };
+    tokio::join!(findings, healthy)
+}
+
+/// What the policy must list for the probes.
+pub(crate) fn commands(probing: &Probing) -> Vec<Subject> {
+    let command = |(_, probe): &(String, Probe)| match probe {
+        Probe::Command { argv } => Some(Subject::Command { argv: argv.clone() }),
+        _ => None,
+    };
+    probing.probes.iter().filter_map(command).collect()
+}
+
+async fn find(runner: &Runner, policy: &Policy, subject: &Subject) -> Finding {
+    if let Err(why) = policy.allows(subject) {
+        return Finding::Refused(why);
+    }
+    let limits = Limits::of(LIMIT);
+    let finding = async {
+        match subject {
+            Subject::Image { repository, resolve } => {
+                image(runner, repository, resolve.as_deref()).await
+            }
+            Subject::Compose { project } => project_files(policy, project),
+            Subject::Tree { tree, resolve } => {
+                let remote = policy.trees.get(tree).map_or("origin", |tree| &tree.remote);
+                let git = Git { tree, remote, limits: &limits, on_output: None };
+                commit(&git, resolve.as_deref()).await
+            }
+            Subject::Unit { unit } => state(runner, unit).await,
+            Subject::Command { argv } => program(argv),
+        }
+    };
+    match limits.within(finding).await {
+        Ok(finding) => finding.unwrap_or_else(Finding::Failed),
+        Err(stop) => Finding::Failed(stop.to_string()),
+    }
+}
+
+async fn image(
+    runner: &Runner,
+    repository: &str,
+    resolve: Option<&str>,
+) -> Result<Finding, String> {
+    let engine = (runner.ports.images)().map_err(|e| e.to_string())?;
+    let tags = operations::image::tags(&*engine, repository).await.map_err(|e| e.to_string())?;
+    let resolved = match resolve {
+        None => None,
+        Some(tag) => match engine.resolve(repository, tag).await.map_err(|e| e.to_string())? {
+            None => {
+                return Ok(Finding::NotFound(format!("the registry has no {repository}:{tag}")));
+            }
+            found => found,
+        },
+    };
+    Ok(Finding::Image { tags, resolved })
+}
+
+fn project_files(policy: &Policy, project: &str) -> Result<Finding, String> {
+    let Some(listed) = policy.compose.get(project) else { return Ok(Finding::Allowed) };
+    let directory = &listed.directory;
+    if COMPOSE_FILES.iter().any(|file| directory.join(file).is_file()) {
+        return Ok(Finding::Allowed);
+    }
+    Ok(Finding::NotFound(format!("there is no compose file in {}", directory.display())))
+}
+
+async fn commit(git: &Git<'_>, resolve: Option<&str>) -> Result<Finding, String> {
+    if !git.exists() {
+        return Ok(Finding::NotFound(format!("{} is not a git working tree", git.tree)));
+    }
+    let Some(commit) = git.commit("HEAD").await? else {
+        return Ok(Finding::NotFound(format!("{} has no commit checked out", git.tree)));
+    };
+    let Some(reference) = resolve else {
+        return Ok(Finding::Tree { commit, resolved: None });
+    };
+    match resolved(git, reference).await? {
+        Some(resolved) => Ok(Finding::Tree { commit, resolved: Some(resolved) }),
+        None => Ok(Finding::NotFound(format!(
+            "{} knows no tag, branch or commit {reference}",
+            git.remote
+        ))),
+    }
+}
+
+/// The remote's word counts: what a branch was at the last fetch does not matter.
+async fn resolved(git: &Git<'_>, reference: &str) -> Result<Option<Commit>, String> {
+    if let Some(commit) = git.at_remote(reference).await? {
+        return Ok(Some(commit));
+    }
+    let is_hash = (7..=40).contains(&reference.len())
+        && reference.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    if !is_hash {
+        return Ok(None);
+    }
+    if let Some(commit) = git.commit(reference).await? {
+        return Ok(Some(commit));
+    }
+    let fetched = git.fetch().await?;
+    if !fetched.is_success() {
+        return Err(operations::git::explain("fetch", &fetched));
+    }
+    git.commit(reference).await
+}
+
+async fn state(runner: &Runner, unit: &str) -> Result<Finding, String> {
+    match (runner.ports.units)().state(unit).await {
+        Ok(state) => Ok(Finding::Unit { active: state.active }),
+        Err(e @ UnitsError::NoSuchUnit(_)) => Ok(Finding::NotFound(e.to_string())),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+fn program(argv: &[String]) -> Result<Finding, String> {
+    let program = argv.first().map_or("", |a| a);
+    let metadata = std::fs::metadata(Path::new(program));
+    Ok(match metadata {
+        Ok(m) if m.is_file() && m.permissions().mode() & 0o111 != 0 => Finding::Allowed,
+        Ok(_) => Finding::NotFound(format!("{program} is not a program")),
+        Err(e) => Finding::NotFound(format!("{program}: {e}")),
+    })
+}
+
+#[cfg(test)]
+mod tests;

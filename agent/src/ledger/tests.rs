@@ -1,0 +1,117 @@
+use dv_types::{OpResult, Operation, Outcome, outcome::Output};
+
+use super::*;
+
+fn id(text: &str) -> CommandId {
+    text.parse().unwrap()
+}
+
+fn intent(number: &str) -> Entry {
+    Entry {
+        id: id(number),
+        operation: Some(Operation::Run {
+            argv: vec!["/bin/true".into()],
+            timeout: Span::from_secs(1),
+            repeatable: false,
+        }),
+        began: Timestamp::UNIX_EPOCH,
+        mark: Some(UnitMark { invocation: "abc".into() }),
+        outcome: None,
+        acknowledged: None,
+    }
+}
+
+fn ended(number: &str) -> Entry {
+    Entry {
+        outcome: Some(Outcome {
+            command: id(number),
+            result: OpResult::Failed("exit code 3".into()),
+            began: Timestamp::UNIX_EPOCH,
+            took: Span::from_millis(17),
+            output: Output { tail: "ümläut\n".into(), dropped: 9 },
+            evidence: None,
+        }),
+        ..intent(number)
+    }
+}
+
+#[test]
+fn an_intent_without_an_outcome_is_known_after_a_crash() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path().join("ledger")).unwrap();
+    assert!(matches!(ledger.known(id("r1-1")), Known::Nothing));
+    ledger.write(&intent("r1-1")).unwrap();
+    drop(ledger);
+
+    let ledger = Ledger::open(dir.path().join("ledger")).unwrap();
+    assert!(matches!(ledger.known(id("r1-1")), Known::Intent(entry) if entry == intent("r1-1")));
+    assert_eq!(ledger.unacknowledged(), [id("r1-1")]);
+}
+
+#[test]
+fn an_outcome_is_the_same_words_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path().into()).unwrap();
+    ledger.write(&intent("r1-1")).unwrap();
+    ledger.write(&ended("r1-1")).unwrap();
+    let now = Timestamp::now();
+    ledger.acknowledge(id("r1-1"), now).unwrap();
+    assert!(ledger.unacknowledged().is_empty());
+
+    let ledger = Ledger::open(dir.path().into()).unwrap();
+    assert!(ledger.unacknowledged().is_empty());
+    let Known::Ended(entry) = ledger.known(id("r1-1")) else { panic!("it is known") };
+    assert_eq!(entry.outcome, ended("r1-1").outcome);
+}
+
+#[test]
+fn an_acknowledged_outcome_is_forgotten_after_a_week_and_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path().into()).unwrap();
+    for number in ["r1-1", "r1-2"] {
+        ledger.write(&ended(number)).unwrap();
+    }
+    let then = Timestamp::now();
+    ledger.acknowledge(id("r1-1"), then).unwrap();
+    ledger.prune(KEPT.after(then));
+    assert!(matches!(ledger.known(id("r1-1")), Known::Ended(_)));
+    ledger.prune(Span::from_secs(1).after(KEPT.after(then)));
+    assert!(matches!(ledger.known(id("r1-1")), Known::Nothing));
+    assert!(matches!(ledger.known(id("r1-2")), Known::Ended(_)));
+}
+
+#[test]
+fn a_damaged_file_is_said_to_be_damaged_and_hurts_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path().into()).unwrap();
+    ledger.write(&ended("r1-1")).unwrap();
+    for (number, text) in [("r1-2", ""), ("r1-3", "{\"id\":\"r1-3\""), ("r1-4", "\0\0\0")] {
+        fs::write(dir.path().join(format!("{number}.json")), text).unwrap();
+    }
+    fs::copy(dir.path().join("r1-1.json"), dir.path().join("r1-5.json")).unwrap();
+    fs::write(dir.path().join("r1-6.json.tmp"), "{").unwrap();
+    fs::write(dir.path().join("notes.txt"), "hello").unwrap();
+
+    let ledger = Ledger::open(dir.path().into()).unwrap();
+    for number in ["r1-2", "r1-3", "r1-4", "r1-5"] {
+        assert!(matches!(ledger.known(id(number)), Known::Damaged(_)), "{number}");
+    }
+    assert!(matches!(ledger.known(id("r1-1")), Known::Ended(_)));
+    assert!(matches!(ledger.known(id("r1-6")), Known::Nothing));
+    assert!(!dir.path().join("r1-6.json.tmp").exists());
+
+    // Once something is known of it again, the damaged file is kept aside.
+    ledger.write(&ended("r1-2")).unwrap();
+    assert!(matches!(ledger.known(id("r1-2")), Known::Ended(_)));
+    assert!(dir.path().join("r1-2.damaged").exists());
+}
+
+#[test]
+fn what_can_not_be_written_is_not_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path().join("ledger")).unwrap();
+    fs::remove_dir(dir.path().join("ledger")).unwrap();
+    let error = ledger.write(&intent("r1-1")).unwrap_err().to_string();
+    assert!(error.contains("ledger"), "{error}");
+    assert!(matches!(ledger.known(id("r1-1")), Known::Nothing));
+}

@@ -1,0 +1,54 @@
+//! The agent of dv. It runs on every host, dials the coordinator, and carries out numbered operations:
+//! those that the host's own policy lists, each once, on command and never otherwise.
+//!
+//! ```text
+//!              coordinator
+//!                   ▲ │   one stream over mutual TLS, dialled from here
+//!                   │ ▼
+//!   identity ───▶  link ◀── epoch        who we are; whom we obey
+//!                 │ │ │
+//!       ┌─────────┘ │ └─────────┐
+//!       ▼           ▼           ▼
+//!    inspect     runner       watch      questions; commands; health while a rollout is on
+//!       │         │   │         │
+//!       │    machine  ledger    │        do, repeat or settle; intent before, outcome after
+//!       │         │             │
+//!       │       policy          │        what this host allows, read anew each time
+//!       ▼         ▼             ▼
+//!          operations        probe       image, compose, checkout, unit, run, verify
+//!           │      │           │
+//!         ports  process ◀─────┘         systemd and Docker; programs and all that they start
+//!           ▲
+//!        adapter
+//! ```
+//!
+//! - A command becomes an outcome: [`link`] → [`runner`] → [`machine`] decides, [`policy`] allows,
+//!   [`ledger`] writes the intent, [`operations`] acts, [`ledger`] writes the outcome, [`outbox`] sends it,
+//!   and sends it again at each connection until it is acknowledged.
+//! - Each operation is a task of its own with a deadline. One that is stuck holds up nothing else.
+//! - There is one thread. What waits for the disk or for `/proc` goes to a helper thread that ends soon.
+
+mod adapter;
+mod agent;
+pub mod config;
+mod durable;
+mod epoch;
+pub mod identity;
+mod inspect;
+mod ledger;
+mod limits;
+mod link;
+pub mod logging;
+mod machine;
+mod notify;
+mod operations;
+mod outbox;
+pub mod policy;
+mod ports;
+mod probe;
+mod process;
+mod progress;
+mod runner;
+mod watch;
+
+pub use agent::{StartError, run};

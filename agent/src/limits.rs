@@ -1,0 +1,78 @@
+//! Everything that waits has a deadline, and can be called off.
+
+use std::{future::Future, time::Duration};
+
+use dv_types::{OpResult, Span};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How long an operation may take, and whether it is still wanted.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    limit: Span,
+    deadline: Instant,
+    cancelled: CancellationToken,
+}
+
+/// Why an operation was stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Its time was up.
+    TimedOut(Span),
+    /// The coordinator called it off.
+    Cancelled,
+}
+
+impl Limits {
+    /// `limit` from now on, or until `cancelled`.
+    pub(crate) fn new(limit: Span, cancelled: CancellationToken) -> Self {
+        Self { limit, deadline: from_now(limit.get()), cancelled }
+    }
+
+    /// `limit` from now on; nobody calls it off.
+    pub(crate) fn of(limit: Duration) -> Self {
+        Self::new(limit.into(), CancellationToken::new())
+    }
+
+    /// Waits until it must stop.
+    pub(crate) async fn reached(&self) -> Stop {
+        tokio::select! {
+            biased;
+            () = self.cancelled.cancelled() => Stop::Cancelled,
+            () = tokio::time::sleep_until(self.deadline) => Stop::TimedOut(self.limit),
+        }
+    }
+
+    /// The answer of `work`, unless it must stop first.
+    pub(crate) async fn within<T>(&self, work: impl Future<Output = T>) -> Result<T, Stop> {
+        tokio::select! {
+            biased;
+            answer = work => Ok(answer),
+            stop = self.reached() => Err(stop),
+        }
+    }
+}
+
+impl From<Stop> for OpResult {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::TimedOut(limit) => Self::TimedOut(format!("it was not done within {limit}")),
+            Stop::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl std::fmt::Display for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::TimedOut(limit) => write!(f, "no answer within {limit}"),
+            Self::Cancelled => f.write_str("called off"),
+        }
+    }
+}
+
+/// A deadline so far away that it never comes, where the sum would not fit.
+fn from_now(limit: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(limit).unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 86_400))
+}

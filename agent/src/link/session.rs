@@ -1,0 +1,186 @@
+//! One stream, from the first word to the last.
+
+use std::{fs, sync::Arc, time::Duration};
+
+use dv_proto::v1::{
+    Heartbeat, Hello, Inspect, ToAgent, Watch, agent_link_client::AgentLinkClient, from_agent,
+    to_agent,
+};
+use dv_types::{Command, Epoch, Subject, Timestamp, probe::Probing};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tonic::{Streaming, transport::Channel};
+
+use super::{End, Link, in_words};
+use crate::{
+    identity::{Identity, Written, renewal},
+    inspect,
+    watch::Watches,
+};
+
+/// How long the coordinator may take to answer the first words.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The coordinator sets the pace, but not a mad one.
+const FASTEST: Duration = Duration::from_millis(100);
+/// A clock may be set while the agent sleeps, so it looks at it now and then.
+const LONGEST_NAP: Duration = Duration::from_secs(3600);
+/// The pause before a renewal that failed is tried again.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(600);
+
+pub(super) struct Session<'a> {
+    pub(super) link: &'a Link,
+    pub(super) identity: Identity,
+    pub(super) written: Written,
+    pub(super) channel: Channel,
+}
+
+impl Session<'_> {
+    pub(super) async fn run(self) -> End {
+        match self.talk().await {
+            Ok(end) => end,
+            Err(why) => End::Cut(why),
+        }
+    }
+
+    async fn talk(&self) -> Result<End, String> {
+        let mut inbound = self.open().await?;
+        let (epoch, heartbeat) = self.welcome(&mut inbound).await?;
+        let Link { runner, outbox, status, config, .. } = self.link;
+        tracing::info!(coordinator = config.coordinator, host = self.written.host, %epoch, "connected");
+        status.link(format!("connected to {}, epoch {epoch}", config.coordinator));
+        runner.send_again().await;
+
+        let mut watches = Watches::default();
+        let mut heartbeats = interval_at(Instant::now() + heartbeat, heartbeat);
+        heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let renewed = self.renewed();
+        tokio::pin!(renewed);
+        loop {
+            tokio::select! {
+                message = inbound.message() => match message {
+                    Ok(Some(message)) => self.obey(message, &mut watches)?,
+                    Ok(None) => return Err("the coordinator ended the link".to_owned()),
+                    Err(answer) => return Err(in_words(&answer)),
+                },
+                _ = heartbeats.tick() => {
+                    let unacknowledged = runner.unacknowledged().len().try_into().unwrap_or(u32::MAX);
+                    outbox.chatter(from_agent::Message::Heartbeat(Heartbeat { unacknowledged }));
+                }
+                () = &mut renewed => return Ok(End::Renewed),
+            }
+        }
+    }
+
+    async fn open(&self) -> Result<Streaming<ToAgent>, String> {
+        let hello = from_agent::Message::Hello(Hello {
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            instance: self.link.instance.clone(),
+            boot_id: boot_id(),
+            commands: self.link.runner.unacknowledged().iter().map(ToString::to_string).collect(),
+        });
+        let outbound = self.link.outbox.open(hello);
+        let mut client = AgentLinkClient::new(self.channel.clone());
+        let answer = timeout(PATIENCE, client.link(outbound))
+            .await
+            .map_err(|_| format!("no answer within {PATIENCE:?}"))?;
+        Ok(answer.map_err(|answer| in_words(&answer))?.into_inner())
+    }
+
+    async fn welcome(&self, inbound: &mut Streaming<ToAgent>) -> Result<(Epoch, Duration), String> {
+        let first = timeout(PATIENCE, inbound.message())
+            .await
+            .map_err(|_| format!("no welcome within {PATIENCE:?}"))?
+            .map_err(|answer| in_words(&answer))?
+            .ok_or("the coordinator ended the link at once")?;
+        let epoch = self.pass(&first)?;
+        match first.message {
+            Some(to_agent::Message::Welcome(welcome)) => {
+                let heartbeat = Duration::from_millis(welcome.heartbeat_ms.into());
+                Ok((epoch, heartbeat.max(FASTEST)))
+            }
+            _ => Err("the coordinator did not begin with a welcome".to_owned()),
+        }
+    }
+
+    /// The fence stands before everything else in a message.
+    fn pass(&self, message: &ToAgent) -> Result<Epoch, String> {
+        let epoch = Epoch(message.epoch);
+        self.link.fence.pass(epoch).map_err(|e| format!("not obeyed: {e}"))?;
+        Ok(epoch)
+    }
+
+    /// Does what a message says, without waiting for it.
+    fn obey(&self, message: ToAgent, watches: &mut Watches) -> Result<(), String> {
+        self.pass(&message)?;
+        let Link { runner, outbox, config, .. } = self.link;
+        match message.message {
+            Some(to_agent::Message::Command(command)) => {
+                let command: Command = document("command_json", &command.command_json)?;
+                runner.command(command);
+            }
+            Some(to_agent::Message::Cancel(cancel)) => runner.cancel(number(&cancel.command)?),
+            Some(to_agent::Message::Acknowledge(ack)) => runner.acknowledge(number(&ack.command)?),
+            Some(to_agent::Message::Inspect(question)) => self.inspect(question)?,
+            Some(to_agent::Message::Watch(Watch { service, probing_json })) => {
+                let probing = document("probing_json", &probing_json)?;
+                watches.watch(service, probing, config.clone(), Arc::clone(outbox));
+            }
+            Some(to_agent::Message::Unwatch(unwatch)) => watches.unwatch(&unwatch.service),
+            // A second welcome, or a word of a later version.
+            Some(to_agent::Message::Welcome(_)) | None => {
+                tracing::warn!("the coordinator said something that this agent does not know");
+            }
+        }
+        Ok(())
+    }
+
+    fn inspect(&self, question: Inspect) -> Result<(), String> {
+        let Inspect { request, subjects_json, probing_json } = question;
+        let subjects: Vec<Subject> = document("subjects_json", &subjects_json)?;
+        let probing: Option<Probing> = match probing_json.is_empty() {
+            true => None,
+            false => Some(document("probing_json", &probing_json)?),
+        };
+        let (runner, outbox) = (Arc::clone(&self.link.runner), Arc::clone(&self.link.outbox));
+        tokio::spawn(async move {
+            let (findings, healthy) = inspect::inspect(&runner, &subjects, probing.as_ref()).await;
+            let findings_json = dv_proto::to_json(&findings);
+            let facts = dv_proto::v1::Facts { request, findings_json, healthy };
+            outbox.send(from_agent::Message::Facts(facts));
+        });
+        Ok(())
+    }
+
+    /// Ends when the host has a new certificate; never, if it gets none.
+    async fn renewed(&self) {
+        loop {
+            let wait = self.written.renew_in(Timestamp::now());
+            if !wait.is_zero() {
+                tokio::time::sleep(wait.min(LONGEST_NAP)).await;
+                continue;
+            }
+            let directory = self.link.config.identity_dir();
+            match renewal::renew(self.channel.clone(), &directory, &self.identity).await {
+                Ok(()) => return,
+                Err(why) => {
+                    tracing::error!(why, until = %self.written.until, "the certificate was not renewed");
+                    tokio::time::sleep(RENEWAL_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+fn document<T: serde::de::DeserializeOwned>(field: &'static str, text: &str) -> Result<T, String> {
+    // A coordinator of a later version may know operations that this agent does not: the link is cut with
+    // these words in the log of both, rather than that a command is passed over in silence.
+    dv_proto::from_json(field, text)
+        .map_err(|e| format!("{e}; is this agent older than the coordinator?"))
+}
+
+fn number(text: &str) -> Result<dv_types::CommandId, String> {
+    text.parse().map_err(|e: dv_types::InvalidName| e.to_string())
+}
+
+fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}

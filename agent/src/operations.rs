@@ -1,0 +1,120 @@
+//! What the agent can do, one file each. By the time one of these is called the policy has allowed it and
+//! its intent is on the disk.
+
+mod checkout;
+mod compose;
+pub(crate) mod git;
+pub(crate) mod image;
+mod run;
+pub(crate) mod unit;
+mod verify;
+
+use dv_types::{Evidence, OpResult, Operation, outcome::Output};
+
+use crate::{
+    config::Config,
+    ledger::UnitMark,
+    limits::{Limits, Stop},
+    policy::Policy,
+    ports::{EngineError, Ports, UnitsError},
+    progress::Progress,
+};
+
+/// What an operation works with.
+pub(crate) struct Context {
+    pub(crate) config: Config,
+    pub(crate) ports: Ports,
+    pub(crate) policy: Policy,
+    pub(crate) limits: Limits,
+    pub(crate) progress: Progress,
+    /// It was begun before the agent died: what lies about is probably its own.
+    pub(crate) resumed: bool,
+}
+
+/// How an operation ended.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) result: OpResult,
+    pub(crate) output: Output,
+    pub(crate) evidence: Option<Evidence>,
+}
+
+impl Attempt {
+    fn done(evidence: Evidence) -> Self {
+        Self { evidence: Some(evidence), ..OpResult::Done.into() }
+    }
+
+    fn with_output(self, output: Output) -> Self {
+        Self { output, ..self }
+    }
+
+    fn with_evidence(self, evidence: Evidence) -> Self {
+        Self { evidence: Some(evidence), ..self }
+    }
+}
+
+impl From<OpResult> for Attempt {
+    fn from(result: OpResult) -> Self {
+        Self { result, output: Output::default(), evidence: None }
+    }
+}
+
+impl From<Stop> for Attempt {
+    fn from(stop: Stop) -> Self {
+        OpResult::from(stop).into()
+    }
+}
+
+impl From<EngineError> for Attempt {
+    fn from(error: EngineError) -> Self {
+        failed(error)
+    }
+}
+
+impl From<UnitsError> for Attempt {
+    fn from(error: UnitsError) -> Self {
+        failed(error)
+    }
+}
+
+/// It was tried and failed.
+fn failed(why: impl ToString) -> Attempt {
+    OpResult::Failed(why.to_string()).into()
+}
+
+/// Both arms are an end; the second is what `?` takes.
+type Ended = Result<Attempt, Attempt>;
+
+/// Carries `operation` out.
+pub(crate) async fn perform(operation: &Operation, context: &Context) -> Attempt {
+    let ended = match operation {
+        Operation::PullImage { repository, tag, digest, .. } => {
+            image::pull(context, repository, tag, digest).await
+        }
+        Operation::TagImage { repository, digest } => image::tag(context, repository, digest).await,
+        Operation::RestoreTags { repository, latest, previous } => {
+            image::restore(context, repository, latest, previous.as_ref()).await
+        }
+        Operation::ComposeUp { project, .. } => compose::up(context, project).await,
+        Operation::Checkout { tree, commit, .. } => checkout::checkout(context, tree, commit).await,
+        Operation::Unit { unit, verb, .. } => unit::act(context, unit, *verb).await,
+        Operation::Run { argv, .. } => run::run(context, argv).await,
+        Operation::Verify { probing, min_healthy_time, healthy_deadline } => {
+            verify::verify(context, probing, *min_healthy_time, *healthy_deadline).await
+        }
+    };
+    ended.unwrap_or_else(|ended| ended)
+}
+
+/// What must be known before `operation` begins, to settle it after a crash.
+pub(crate) async fn mark(
+    operation: &Operation,
+    context: &Context,
+) -> Result<Option<UnitMark>, Attempt> {
+    match operation {
+        Operation::Unit { unit, verb: dv_types::operation::UnitVerb::Restart, .. } => {
+            unit::mark(context, unit).await.map(Some)
+        }
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,121 @@
+//! Bring a working tree to exactly one commit.
+
+use std::path::Path;
+
+use dv_types::{Commit, Evidence, OpResult};
+
+use super::{
+    Attempt, Context, Ended, failed,
+    git::{Git, explain},
+};
+use crate::process::Finished;
+
+pub(super) async fn checkout(context: &Context, tree: &str, commit: &Commit) -> Ended {
+    let Some(listed) = context.policy.trees.get(tree) else {
+        return Err(failed(format!("no working tree {tree} in the policy")));
+    };
+    let say = |line: &str| context.progress.say(line);
+    let git = Git { tree, remote: &listed.remote, limits: &context.limits, on_output: Some(&say) };
+    if !git.exists() {
+        return Err(failed(format!(
+            "{tree} is not a git working tree; clone it there once by hand"
+        )));
+    }
+    if context.resumed {
+        forget_lock(tree);
+    }
+    let before = head(&git).await?;
+    if before == *commit && context.resumed {
+        // It may have died between moving HEAD and writing the last file.
+        done(&git, "reset", &["reset", "--hard", "--quiet"]).await?;
+    }
+    if !context.resumed {
+        refuse_changes(&git).await?;
+    }
+    if before != *commit {
+        // What is here already needs no network: a way back must not depend on it.
+        if git.commit(commit.as_str()).await.map_err(failed)?.is_none() {
+            fetch(&git, commit).await?;
+        }
+        let mut arguments = vec!["checkout", "--detach", "--quiet", "--no-recurse-submodules"];
+        if context.resumed {
+            arguments.push("--force");
+        }
+        arguments.push(commit.as_str());
+        done(&git, "checkout", &arguments).await?;
+    }
+    let after = head(&git).await?;
+    if after != *commit {
+        return Err(failed(format!("git said that it was done, but {tree} is at {after}")));
+    }
+    Ok(Attempt::done(Evidence::Commit { before, after }))
+}
+
+async fn head(git: &Git<'_>) -> Result<Commit, Attempt> {
+    git.commit("HEAD")
+        .await
+        .map_err(failed)?
+        .ok_or_else(|| failed(format!("{} has no commit checked out", git.tree)))
+}
+
+/// Somebody's work in the tree is not overwritten.
+async fn refuse_changes(git: &Git<'_>) -> Result<(), Attempt> {
+    let status = ["status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all"];
+    let finished = done(git, "status", &status).await?;
+    let changed: Vec<_> = finished.stdout.lines().filter_map(|line| line.get(3..)).collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let shown = changed.iter().take(5).copied().collect::<Vec<_>>().join(", ");
+    let more = match changed.len().saturating_sub(5) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Err(OpResult::Refused(format!(
+        "{} has local changes that a checkout would lose: {shown}{more}; commit or revert them on the host",
+        git.tree
+    ))
+    .into())
+}
+
+async fn fetch(git: &Git<'_>, commit: &Commit) -> Result<(), Attempt> {
+    done_with(git.fetch().await, "fetch")?;
+    if git.commit(commit.as_str()).await.map_err(failed)?.is_some() {
+        return Ok(());
+    }
+    // On no branch and no tag any more; many servers give it all the same.
+    done(git, "fetch", &["fetch", "--no-recurse-submodules", "--", git.remote, commit.as_str()])
+        .await
+        .map(drop)
+}
+
+async fn done(git: &Git<'_>, what: &str, arguments: &[&str]) -> Result<Finished, Attempt> {
+    done_with(git.run(arguments).await, what)
+}
+
+fn done_with(finished: Result<Finished, String>, what: &str) -> Result<Finished, Attempt> {
+    let finished = finished.map_err(failed)?;
+    match finished.stopped {
+        None if finished.is_success() => Ok(finished),
+        None => {
+            let why = explain(what, &finished);
+            Err(failed(why).with_output(finished.output))
+        }
+        Some(stop) => Err(Attempt::from(stop).with_output(finished.output)),
+    }
+}
+
+/// The lock of a git that was killed together with the agent; nobody holds it any more.
+fn forget_lock(tree: &str) {
+    let lock = Path::new(tree).join(".git/index.lock");
+    match std::fs::remove_file(&lock) {
+        Ok(()) => {
+            tracing::info!(lock = %lock.display(), "removed a lock left by a git that was killed")
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => tracing::warn!(lock = %lock.display(), %error, "can't remove a left lock"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! Act on a systemd unit, wait for the job's result, and see whether the unit holds.
+
+use std::time::Duration;
+
+use dv_types::{Evidence, OpResult, operation::UnitVerb, outcome::Output};
+
+use super::{Attempt, Context, Ended};
+use crate::{
+    ledger::UnitMark,
+    limits::Limits,
+    ports::{UnitState, Units},
+    process::{self, Program},
+};
+
+/// A `Type=simple` unit counts as started before its program runs. One that can't run at all has failed
+/// after this time; more is for the probes to find out.
+const PROOF: Duration = Duration::from_millis(10);
+const JOURNAL_LINES: &str = "20";
+
+pub(super) async fn act(context: &Context, unit: &str, verb: UnitVerb) -> Ended {
+    let units = (context.ports.units)();
+    let (job, state) = context
+        .limits
+        .within(async {
+            let job = units.act(unit, verb).await?;
+            Ok::<_, Attempt>((job, settled(&*units, unit, verb).await?))
+        })
+        .await??;
+    Ok(judge(unit, verb, job, state).await)
+}
+
+/// Which run of the unit there is, before it is acted on.
+pub(super) async fn mark(context: &Context, unit: &str) -> Result<UnitMark, Attempt> {
+    let units = (context.ports.units)();
+    let state = context.limits.within(units.state(unit)).await??;
+    Ok(UnitMark { invocation: state.invocation })
+}
+
+/// What became of a restart that the agent died in: its outcome if the unit was restarted since `mark`,
+/// nothing if it was not.
+pub(crate) async fn settle(
+    context: &Context,
+    unit: &str,
+    mark: &UnitMark,
+) -> Result<Option<Attempt>, Attempt> {
+    let units = (context.ports.units)();
+    let state = context
+        .limits
+        .within(async {
+            // A job that is under way may be the restart itself.
+            loop {
+                let state = units.state(unit).await?;
+                if !state.has_job {
+                    return Ok::<_, Attempt>(state);
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        })
+        .await??;
+    if state.invocation == mark.invocation {
+        return Ok(None);
+    }
+    Ok(Some(judge(unit, UnitVerb::Restart, "done".to_owned(), state).await))
+}
+
+async fn settled(units: &dyn Units, unit: &str, verb: UnitVerb) -> Result<UnitState, Attempt> {
+    let state = units.state(unit).await?;
+    if verb == UnitVerb::Stop || !state.unproven || state.active != "active" {
+        return Ok(state);
+    }
+    tokio::time::sleep(PROOF).await;
+    Ok(units.state(unit).await?)
+}
+
+async fn judge(unit: &str, verb: UnitVerb, job: String, state: UnitState) -> Attempt {
+    let result = verdict(unit, verb, &job, &state);
+    let output = if result.is_done() { Output::default() } else { journal(unit).await };
+    let UnitState { active, sub, main_pid, .. } = state;
+    Attempt::from(result).with_output(output).with_evidence(Evidence::Unit {
+        job,
+        active,
+        sub,
+        main_pid,
+    })
+}
+
+fn verdict(unit: &str, verb: UnitVerb, job: &str, state: &UnitState) -> OpResult {
+    let is = format!("{unit} is {} ({})", state.active, state.sub);
+    let holds = match verb {
+        UnitVerb::Stop => matches!(&*state.active, "inactive" | "failed"),
+        // A oneshot without RemainAfterExit is done when it is inactive again.
+        UnitVerb::Restart | UnitVerb::Start => {
+            matches!(
+                (&*state.active, &*state.sub),
+                ("active" | "reloading", _) | ("inactive", "dead")
+            )
+        }
+    };
+    match job {
+        "done" if holds => OpResult::Done,
+        "done" => OpResult::Failed(format!("systemd's job was done, but {is}")),
+        "timeout" => OpResult::TimedOut(format!("systemd's job timed out; {is}")),
+        other => OpResult::Failed(format!("systemd's job ended with {other:?}; {is}")),
+    }
+}
+
+/// The unit's last words.
+async fn journal(unit: &str) -> Output {
+    let argv: Vec<String> =
+        ["journalctl", "-u", unit, "-n", JOURNAL_LINES, "-o", "short-iso", "--no-pager", "-q"]
+            .map(str::to_owned)
+            .into();
+    let program = Program { argv: &argv, directory: None, environment: &[], on_output: None };
+    match process::run(program, &Limits::of(Duration::from_secs(5))).await {
+        Ok(finished) => finished.output,
+        Err(e) => Output { tail: format!("(the journal can't be read: {e})"), dropped: 0 },
+    }
+}
+
+#[cfg(test)]
+mod tests;

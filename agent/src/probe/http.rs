@@ -1,0 +1,70 @@
+//! GET of a URL.
+
+use ::http::{Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::{body::Bytes, client::conn::http1};
+use hyper_util::rt::TokioIo;
+
+use super::tcp;
+
+/// So much of a bad answer is read, and so much of it shown.
+const READ: usize = 4096;
+const SHOWN: usize = 120;
+
+/// Redirects are not followed: they are an answer, and not a good one.
+pub(super) async fn ask(url: &str, wanted: Option<u16>) -> Result<(), String> {
+    let uri: Uri = url.parse().map_err(|e| format!("{url} is not a URL: {e}"))?;
+    let host = uri.host().ok_or_else(|| format!("{url} names no host"))?;
+    let stream =
+        tcp::connect(&format!("{host}:{}", uri.port_u16().unwrap_or(80))).await.map_err(words)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(words)?;
+    let exchange = async {
+        let request = Request::get(uri.path_and_query().map_or("/", |p| p.as_str()))
+            .header(header::HOST, uri.authority().map_or(host, |a| a.as_str()))
+            .header(header::USER_AGENT, concat!("dv-agent/", env!("CARGO_PKG_VERSION")))
+            .header(header::ACCEPT, "*/*")
+            .header(header::CONNECTION, "close")
+            .body(Empty::<Bytes>::new())
+            .map_err(words)?;
+        let answer = sender.send_request(request).await.map_err(words)?;
+        let status = answer.status();
+        if is_wanted(status, wanted) {
+            return Ok(());
+        }
+        let body = Limited::new(answer.into_body(), READ).collect().await;
+        let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        Err(describe(status, &String::from_utf8_lossy(&body)))
+    };
+    // The connection does its part only while it is polled.
+    tokio::pin!(connection, exchange);
+    tokio::select! {
+        answer = &mut exchange => answer,
+        ended = &mut connection => match ended {
+            Ok(()) => exchange.await,
+            Err(error) => Err(words(error)),
+        },
+    }
+}
+
+fn is_wanted(status: StatusCode, wanted: Option<u16>) -> bool {
+    wanted.map_or(status.is_success(), |wanted| status.as_u16() == wanted)
+}
+
+/// `HTTP 503: database is down`
+fn describe(status: StatusCode, body: &str) -> String {
+    let line = body.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let shown: String = line.chars().take(SHOWN).collect();
+    match shown.is_empty() {
+        true => format!("HTTP {}", status.as_u16()),
+        false => format!("HTTP {}: {shown}", status.as_u16()),
+    }
+}
+
+fn words(error: impl std::error::Error) -> String {
+    // The innermost cause is the one that people know: "Connection refused".
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,207 @@
+//! Runs a program: no shell, its own process group, nothing to read, its output capped. When it ends, or
+//! must be stopped, all that it started is killed, whatever it did to hide.
+//!
+//! Nothing here can hold up the rest of the agent: the output is read as it comes, and a background child
+//! that keeps it open is not waited for.
+
+mod tail;
+mod tree;
+
+use std::{io, path::Path, process::ExitStatus, time::Duration};
+
+use dv_types::{Span, outcome::Output};
+use tokio::{io::AsyncReadExt, net::unix::pipe, time::Instant};
+
+use crate::limits::{Limits, Stop};
+use tail::{Head, Tail};
+use tree::Tree;
+pub(crate) use tree::adopt_orphans;
+
+/// How long what is left in the pipes may take to come, once the program has ended.
+const DRAIN: Duration = Duration::from_millis(200);
+/// How long a program that is stopped has to clean up behind itself (git its locks, say).
+const MERCY: Duration = Duration::from_secs(2);
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What to run.
+pub(crate) struct Program<'a> {
+    pub(crate) argv: &'a [String],
+    pub(crate) directory: Option<&'a Path>,
+    /// Added to a small fixed environment.
+    pub(crate) environment: &'a [(&'a str, &'a str)],
+    /// Hears what it prints while it runs.
+    pub(crate) on_output: Option<&'a (dyn Fn(&str) + Sync)>,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// Its exit code, or nothing if a signal ended it.
+    pub(crate) code: Option<i32>,
+    /// The signal that ended it.
+    pub(crate) signal: Option<i32>,
+    /// Why it was stopped, where it did not end by itself.
+    pub(crate) stopped: Option<Stop>,
+    /// Processes that it had left behind and that were killed, itself not counted.
+    pub(crate) leftovers: usize,
+    /// The end of what it printed.
+    pub(crate) output: Output,
+    /// The beginning of what it printed on standard output.
+    pub(crate) stdout: String,
+}
+
+impl Finished {
+    /// Whether it ended by itself and well.
+    pub(crate) fn is_success(&self) -> bool {
+        self.stopped.is_none() && self.code == Some(0)
+    }
+
+    /// In words, why it did not end well.
+    pub(crate) fn why(&self) -> String {
+        match (self.stopped, self.code, self.signal) {
+            (Some(stop), ..) => stop.to_string(),
+            (None, Some(code), _) => format!("exit code {code}"),
+            (None, None, Some(signal)) => format!("killed by signal {signal}"),
+            (None, None, None) => "it ended in an unknown way".to_owned(),
+        }
+    }
+
+    /// The last line that it printed, for a message of one line.
+    pub(crate) fn last_line(&self) -> Option<&str> {
+        self.output.tail.lines().map(str::trim).rfind(|line| !line.is_empty())
+    }
+}
+
+/// Runs `program` until it ends or `limits` are reached.
+pub(crate) async fn run(program: Program<'_>, limits: &Limits) -> io::Result<Finished> {
+    let Some((name, arguments)) = program.argv.split_first() else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no program to run"));
+    };
+    let (stdout, stdout_end) = io::pipe()?;
+    let (stderr, stderr_end) = io::pipe()?;
+    let home = std::env::var("HOME").unwrap_or_else(|_| "/root".to_owned());
+    let mut command = tokio::process::Command::new(name);
+    command
+        .args(arguments)
+        .env_clear()
+        .envs([("PATH", PATH), ("LANG", "C.UTF-8"), ("HOME", &home)])
+        .envs(program.environment.iter().copied())
+        .stdin(std::process::Stdio::null())
+        .stdout(stdout_end)
+        .stderr(stderr_end)
+        .process_group(0)
+        .kill_on_drop(true);
+    if let Some(directory) = program.directory {
+        command.current_dir(directory);
+    }
+    let (tree, mut child) = Tree::spawn(&mut command)?;
+    // The command holds the other ends of the pipes; as long as it does, they do not end.
+    drop(command);
+
+    let mut streams = Streams {
+        stdout: Some(pipe::Receiver::from_owned_fd(stdout.into())?),
+        stderr: Some(pipe::Receiver::from_owned_fd(stderr.into())?),
+        head: Head::default(),
+        tail: Tail::default(),
+        on_output: program.on_output,
+    };
+    let ended = loop {
+        tokio::select! {
+            status = child.wait() => break Ok(status?),
+            stop = limits.reached() => break Err(stop),
+            () = streams.read(), if streams.are_open() => {}
+        }
+    };
+    streams.drain(if ended.is_ok() { DRAIN } else { Duration::ZERO }).await;
+    let mercy = if ended.is_ok() { Duration::ZERO } else { MERCY };
+    let (tree, leftovers) = tree.kill(mercy, &mut child).await;
+    streams.drain(DRAIN).await;
+    drop(tree);
+
+    let status: Option<ExitStatus> = ended.ok();
+    Ok(Finished {
+        code: status.and_then(|s| s.code()),
+        signal: status.and_then(|s| std::os::unix::process::ExitStatusExt::signal(&s)),
+        stopped: ended.err(),
+        leftovers,
+        output: streams.tail.into_output(),
+        stdout: streams.head.into_text(),
+    })
+}
+
+/// What the program prints, as it comes.
+struct Streams<'a> {
+    stdout: Option<pipe::Receiver>,
+    stderr: Option<pipe::Receiver>,
+    head: Head,
+    tail: Tail,
+    on_output: Option<&'a (dyn Fn(&str) + Sync)>,
+}
+
+impl Streams<'_> {
+    fn are_open(&self) -> bool {
+        self.stdout.is_some() || self.stderr.is_some()
+    }
+
+    /// Reads once from whichever has something.
+    async fn read(&mut self) {
+        let (mut out, mut err) = ([0; 4096], [0; 4096]);
+        tokio::select! {
+            count = some(self.stdout.as_mut(), &mut out) => match count {
+                0 => self.stdout = None,
+                count => {
+                    self.head.push(&out[..count]);
+                    self.heard(&out[..count]);
+                }
+            },
+            count = some(self.stderr.as_mut(), &mut err) => match count {
+                0 => self.stderr = None,
+                count => self.heard(&err[..count]),
+            },
+        }
+    }
+
+    fn heard(&mut self, bytes: &[u8]) {
+        self.tail.push(bytes);
+        if let Some(on_output) = self.on_output
+            && let Some(line) =
+                String::from_utf8_lossy(bytes).lines().map(str::trim).rfind(|l| !l.is_empty())
+        {
+            on_output(line);
+        }
+    }
+
+    /// Reads on until both have ended, but not for long.
+    async fn drain(&mut self, patience: Duration) {
+        let until = Instant::now() + patience;
+        while self.are_open() {
+            if tokio::time::timeout_at(until, self.read()).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// How much came; 0 at the end. Where there is no stream, it never comes.
+async fn some(stream: Option<&mut pipe::Receiver>, buffer: &mut [u8]) -> usize {
+    match stream {
+        Some(stream) => stream.read(buffer).await.unwrap_or(0),
+        None => std::future::pending().await,
+    }
+}
+
+/// The words for a program that was stopped by `stop`, with what was killed.
+pub(crate) fn stopped_words(limit: Span, leftovers: usize) -> String {
+    match leftovers {
+        0 => format!("it still ran after {limit} and was killed"),
+        1 => {
+            format!("it still ran after {limit} and was killed, with 1 process that it had started")
+        }
+        n => format!(
+            "it still ran after {limit} and was killed, with {n} processes that it had started"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

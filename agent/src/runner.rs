@@ -1,0 +1,314 @@
+//! Takes commands, each as its own task: one that is stuck holds up neither the others nor the link.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use dv_types::{Command, CommandId, OpResult, Operation, Outcome, Span, Timestamp};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::Config,
+    ledger::{Entry, Known, Ledger, UnitMark},
+    limits::Limits,
+    machine::{self, Decision},
+    notify::Status,
+    operations::{self, Attempt, Context},
+    outbox::Outbox,
+    policy::Policy,
+    ports::Ports,
+    progress::Progress,
+};
+
+/// An operation that outruns its own deadline by this much is given up: the agent has a fault.
+const LENIENCE: Duration = Duration::from_secs(15);
+/// How long the service manager may take to say how a unit is.
+const MARKING: Duration = Duration::from_secs(10);
+/// The pause before an outcome that can't be written is tried again.
+const DISK_PAUSE: Duration = Duration::from_secs(2);
+
+/// What carries out this host's commands.
+pub(crate) struct Runner {
+    pub(crate) config: Config,
+    pub(crate) ports: Ports,
+    ledger: Ledger,
+    outbox: Arc<Outbox>,
+    status: Arc<Status>,
+    running: Mutex<BTreeMap<CommandId, CancellationToken>>,
+    /// Outcomes of what was not begun because the disk took no intent.
+    unwritten: Mutex<BTreeMap<CommandId, Outcome>>,
+}
+
+impl Runner {
+    pub(crate) fn new(
+        config: Config,
+        ports: Ports,
+        ledger: Ledger,
+        outbox: Arc<Outbox>,
+        status: Arc<Status>,
+    ) -> Self {
+        let (running, unwritten) = Default::default();
+        Self { config, ports, ledger, outbox, status, running, unwritten }
+    }
+
+    /// Does `command`, unless it is known; sends its outcome in any case.
+    pub(crate) fn command(self: &Arc<Self>, command: Command) {
+        let (id, operation) = (command.id, command.operation.to_string());
+        self.task(id, |runner, cancel| async move {
+            tracing::info!(command = %id, operation, "commanded");
+            runner.take(command, cancel).await
+        });
+    }
+
+    /// Calls a command off.
+    pub(crate) fn cancel(self: &Arc<Self>, id: CommandId) {
+        if let Some(cancel) = lock(&self.running).get(&id) {
+            tracing::info!(command = %id, "called off");
+            cancel.cancel();
+            return;
+        }
+        self.task(id, |runner, _| async move { runner.call_off(id).await });
+    }
+
+    /// The coordinator has the outcome of `id`.
+    pub(crate) fn acknowledge(self: &Arc<Self>, id: CommandId) {
+        lock(&self.unwritten).remove(&id);
+        let ledger = self.ledger.clone();
+        tokio::spawn(async move {
+            let acknowledged = ledger.with(move |l| l.acknowledge(id, Timestamp::now())).await;
+            if let Err(error) = acknowledged {
+                // It will be sent once more, that is all.
+                tracing::warn!(command = %id, %error, "the acknowledgement can't be written");
+            }
+        });
+    }
+
+    /// Commands whose outcome the coordinator may not have, those at work included.
+    pub(crate) fn unacknowledged(&self) -> Vec<CommandId> {
+        let mut ids = self.ledger.unacknowledged();
+        ids.extend(lock(&self.unwritten).keys());
+        ids.extend(lock(&self.running).keys());
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// Sends every outcome that was not acknowledged.
+    pub(crate) async fn send_again(&self) {
+        for id in self.ledger.unacknowledged() {
+            if let Known::Ended(Entry { outcome: Some(outcome), .. }) = self.known(id).await {
+                self.outbox.outcome(&outcome);
+            }
+        }
+        for outcome in lock(&self.unwritten).values() {
+            self.outbox.outcome(outcome);
+        }
+    }
+
+    /// Runs `work` for `id` as a task of its own, unless there is one already, and sends its outcome.
+    fn task<F>(
+        self: &Arc<Self>,
+        id: CommandId,
+        work: impl FnOnce(Arc<Self>, CancellationToken) -> F,
+    ) where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        let cancel = CancellationToken::new();
+        {
+            let mut running = lock(&self.running);
+            if running.contains_key(&id) {
+                return;
+            }
+            running.insert(id, cancel.clone());
+        }
+        let work = work(Arc::clone(self), cancel);
+        let runner = Arc::clone(self);
+        tokio::spawn(async move {
+            let outcome = work.await;
+            lock(&runner.running).remove(&id);
+            tracing::info!(command = %id, result = %outcome.result, took = %outcome.took, "ended");
+            runner.outbox.outcome(&outcome);
+        });
+    }
+
+    async fn take(&self, command: Command, cancel: CancellationToken) -> Outcome {
+        let id = command.id;
+        if let Some(outcome) = lock(&self.unwritten).get(&id) {
+            return outcome.clone();
+        }
+        match machine::decide(self.known(id).await, &command) {
+            Decision::Do => self.begin(command, cancel).await,
+            Decision::Again(entry) => self.act(entry, command.operation, cancel, true).await,
+            Decision::AskSystemd { entry, unit, mark } => {
+                match self.ask_systemd(&entry, &unit, &mark).await {
+                    Ok(Some(attempt)) => self.end(entry, attempt, None).await,
+                    Ok(None) => self.act(entry, command.operation, cancel, true).await,
+                    Err(attempt) => self.end(entry, doubtful(attempt), None).await,
+                }
+            }
+            Decision::Repeat(outcome) => outcome,
+            Decision::Close(result) => {
+                self.end(entry(id, Some(command.operation)), result.into(), None).await
+            }
+            Decision::Refuse(result) => outcome(id, Timestamp::now(), Span::ZERO, result.into()),
+        }
+    }
+
+    async fn call_off(&self, id: CommandId) -> Outcome {
+        match machine::call_off(self.known(id).await) {
+            Decision::AskSystemd { entry, unit, mark } => {
+                let attempt = match self.ask_systemd(&entry, &unit, &mark).await {
+                    Ok(Some(attempt)) => attempt,
+                    Ok(None) => OpResult::Cancelled.into(),
+                    Err(attempt) => doubtful(attempt),
+                };
+                self.end(entry, attempt, None).await
+            }
+            Decision::Repeat(outcome) => outcome,
+            Decision::Close(result) => self.end(entry(id, None), result.into(), None).await,
+            Decision::Do | Decision::Again(_) | Decision::Refuse(_) => {
+                unreachable!("nothing is begun by calling it off")
+            }
+        }
+    }
+
+    /// Writes the intent, then acts. What is refused leaves its outcome only.
+    async fn begin(&self, command: Command, cancel: CancellationToken) -> Outcome {
+        let Command { id, operation, .. } = command;
+        let mut entry = entry(id, Some(operation.clone()));
+        let limits = Limits::of(MARKING);
+        let mark = match self.context(id, &operation, limits, false) {
+            Ok(context) => operations::mark(&operation, &context).await,
+            Err(refused) => Err(refused),
+        };
+        match mark {
+            Ok(mark) => entry.mark = mark,
+            Err(attempt) => return self.end(entry, attempt, None).await,
+        }
+        let intent = entry.clone();
+        if let Err(error) = self.ledger.with(move |ledger| ledger.write(&intent)).await {
+            let why = format!("the agent can't write down what it is about to do: {error}");
+            let outcome = outcome(id, entry.began, Span::ZERO, OpResult::Refused(why).into());
+            lock(&self.unwritten).insert(id, outcome.clone());
+            return outcome;
+        }
+        self.act(entry, operation, cancel, false).await
+    }
+
+    /// Acts, and writes the outcome.
+    async fn act(
+        &self,
+        entry: Entry,
+        operation: Operation,
+        cancel: CancellationToken,
+        resumed: bool,
+    ) -> Outcome {
+        let id = entry.id;
+        let limit = operation.time_limit();
+        let began = Instant::now();
+        let limits = Limits::new(limit, cancel);
+        let context = match self.context(id, &operation, limits, resumed) {
+            Ok(context) => context,
+            Err(refused) => return self.end(entry, refused, None).await,
+        };
+        self.status.began(id, operation.to_string());
+        // A task of its own: a panic in it is an outcome, not the end of the agent.
+        let task = tokio::spawn(async move { operations::perform(&operation, &context).await });
+        let abort = task.abort_handle();
+        let attempt = match tokio::time::timeout(limit.get() + LENIENCE, task).await {
+            Ok(Ok(attempt)) => attempt,
+            Ok(Err(panic)) => OpResult::Unknown(format!("the agent has a fault: {panic}")).into(),
+            Err(_) => {
+                abort.abort();
+                OpResult::TimedOut(format!("it did not end within {limit}, nor soon after")).into()
+            }
+        };
+        self.status.ended(id);
+        self.end(entry, attempt, Some(began.elapsed())).await
+    }
+
+    /// Writes the outcome, before anybody hears of it.
+    async fn end(&self, mut entry: Entry, attempt: Attempt, took: Option<Duration>) -> Outcome {
+        let took = Span::from(took.unwrap_or_default());
+        let outcome = outcome(entry.id, entry.began, took, attempt);
+        entry.outcome = Some(outcome.clone());
+        loop {
+            let entry = entry.clone();
+            match self.ledger.with(move |ledger| ledger.write(&entry)).await {
+                Ok(()) => return outcome,
+                Err(error) => {
+                    tracing::error!(command = %outcome.command, %error, "the outcome can't be written; trying again");
+                    self.status.link(format!("can't write an outcome: {error}"));
+                    tokio::time::sleep(DISK_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn ask_systemd(
+        &self,
+        entry: &Entry,
+        unit: &str,
+        mark: &UnitMark,
+    ) -> Result<Option<Attempt>, Attempt> {
+        let Some(operation) = &entry.operation else { return Ok(None) };
+        let limits = Limits::of(operation.time_limit().get());
+        let context = self.context(entry.id, operation, limits, true)?;
+        operations::unit::settle(&context, unit, mark).await
+    }
+
+    /// The policy is read anew for each operation, so that an edit counts at once.
+    fn context(
+        &self,
+        id: CommandId,
+        operation: &Operation,
+        limits: Limits,
+        resumed: bool,
+    ) -> Result<Context, Attempt> {
+        let refused = |why| Attempt::from(OpResult::Refused(why));
+        let policy = Policy::load(&self.config.policy, self.config.unprivileged)
+            .map_err(|e| refused(e.to_string()))?;
+        policy.allows_all(&operation.subjects()).map_err(refused)?;
+        Ok(Context {
+            config: self.config.clone(),
+            ports: self.ports.clone(),
+            policy,
+            limits,
+            progress: Progress::new(id, Arc::clone(&self.outbox)),
+            resumed,
+        })
+    }
+
+    async fn known(&self, id: CommandId) -> Known {
+        self.ledger.with(move |ledger| ledger.known(id)).await
+    }
+}
+
+fn entry(id: CommandId, operation: Option<Operation>) -> Entry {
+    let began = Timestamp::now();
+    Entry { id, operation, began, mark: None, outcome: None, acknowledged: None }
+}
+
+fn outcome(command: CommandId, began: Timestamp, took: Span, attempt: Attempt) -> Outcome {
+    let Attempt { result, output, evidence } = attempt;
+    Outcome { command, result, began, took, output, evidence }
+}
+
+/// systemd could not be asked about a restart that the agent died in.
+fn doubtful(attempt: Attempt) -> Attempt {
+    let result = OpResult::Unknown(format!(
+        "the agent died while it ran, and could not find out whether it was done: {}",
+        attempt.result
+    ));
+    Attempt { result, ..attempt }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no panic under this lock")
+}
+
+#[cfg(test)]
+mod tests;
