@@ -1,0 +1,172 @@
+//! The agents' streams.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use dv_proto::v1::{self, agent_link_server::AgentLink, from_agent, to_agent};
+use dv_types::{Epoch, Span};
+use futures_util::{Stream, StreamExt as _, stream};
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{authorise, wire};
+use crate::{
+    enrolment::Enrolment,
+    fleet::{Cut, Greeting, Link, NotAdmitted},
+    rollouts::Rollouts,
+};
+
+/// An agent that connects says so within this time.
+const HELLO_BY: Duration = Duration::from_secs(10);
+/// A host counts as out of contact after so many heartbeats without a word.
+const SILENT_AFTER: u32 = 3;
+
+pub(crate) struct AgentLinkApi {
+    pub(crate) rollouts: Arc<Rollouts>,
+    pub(crate) enrolment: Arc<Enrolment>,
+    pub(crate) heartbeat: Span,
+}
+
+#[tonic::async_trait]
+impl AgentLink for AgentLinkApi {
+    type LinkStream = Pin<Box<dyn Stream<Item = Result<v1::ToAgent, Status>> + Send>>;
+
+    async fn link(
+        &self,
+        request: Request<Streaming<v1::FromAgent>>,
+    ) -> Result<Response<Self::LinkStream>, Status> {
+        let (host, serial) = authorise::host(&request)?;
+        self.rollouts.fleet.admit(&host, &serial).map_err(refuse)?;
+        let mut words = request.into_inner();
+        let first = tokio::time::timeout(HELLO_BY, words.message()).await;
+        let greeting = greeting(first.map_err(|_| Status::deadline_exceeded("no Hello"))??)?;
+        let version = greeting.agent_version.clone();
+        let link = self.rollouts.fleet.attach(&host, greeting).map_err(refuse)?;
+        tracing::info!(%host, agent = version, session = link.session, "connected");
+        self.rollouts.link_changed(&host);
+
+        let welcome = to_agent::Message::Welcome(v1::Welcome {
+            heartbeat_ms: u32::try_from(self.heartbeat.get().as_millis()).unwrap_or(u32::MAX),
+            host: host.to_string(),
+        });
+        let epoch = self.rollouts.journal.epoch();
+        let welcome = v1::ToAgent { epoch: epoch.0, message: Some(welcome) };
+        let Link { host, session, orders, cut } = link;
+        let listener = Listener {
+            rollouts: Arc::clone(&self.rollouts),
+            host,
+            session,
+            silence: self.heartbeat.get() * SILENT_AFTER,
+            cut: cut.clone(),
+        };
+        self.rollouts.tasks.spawn(listener.listen(words));
+        let orders = stream::iter([Ok(welcome)]).chain(orders_until(epoch, orders, cut));
+        Ok(Response::new(Box::pin(orders)))
+    }
+
+    async fn renew(
+        &self,
+        request: Request<v1::RenewRequest>,
+    ) -> Result<Response<v1::RenewReply>, Status> {
+        let (host, serial) = authorise::host(&request)?;
+        self.rollouts.fleet.admit(&host, &serial).map_err(refuse)?;
+        let csr = request.into_inner().csr_pem;
+        let admission = self.enrolment.renew(&host, &serial, &csr).await?;
+        let (certificate_pem, ca_pem) = (admission.certificate, admission.ca);
+        Ok(Response::new(v1::RenewReply { certificate_pem, ca_pem }))
+    }
+}
+
+fn greeting(first: Option<v1::FromAgent>) -> Result<Greeting, Status> {
+    match first.and_then(|first| first.message) {
+        Some(from_agent::Message::Hello(hello)) => {
+            let short = |text: String| text.chars().take(64).collect();
+            Ok(Greeting {
+                agent_version: short(hello.agent_version),
+                instance: short(hello.instance),
+            })
+        }
+        _ => Err(Status::invalid_argument("the first message must be Hello")),
+    }
+}
+
+fn refuse(why: NotAdmitted) -> Status {
+    match why {
+        NotAdmitted::Stopping => Status::unavailable(why.to_string()),
+        NotAdmitted::Unknown(_) | NotAdmitted::Replaced(_) => {
+            Status::permission_denied(why.to_string())
+        }
+    }
+}
+
+/// What waits for the agent, until its session is cut; then why.
+fn orders_until(
+    epoch: Epoch,
+    orders: mpsc::Receiver<crate::fleet::Order>,
+    mut cut: watch::Receiver<Option<Cut>>,
+) -> impl Stream<Item = Result<v1::ToAgent, Status>> + Send {
+    let mut why = cut.clone();
+    let is_cut = async move {
+        // An error means that the session is gone, which ends the stream as well.
+        let _ = cut.wait_for(Option::is_some).await;
+    };
+    let farewell = stream::once(async move { *why.borrow_and_update() }).filter_map(async |why| {
+        let why = why?;
+        Some(Err(match why {
+            Cut::Replaced => Status::aborted(why.to_string()),
+            Cut::Slow | Cut::Silent => Status::deadline_exceeded(why.to_string()),
+            Cut::Stopping => Status::unavailable(why.to_string()),
+        }))
+    });
+    ReceiverStream::new(orders)
+        .map(move |order| Ok(wire::order(epoch, order)))
+        .take_until(Box::pin(is_cut))
+        .chain(farewell)
+}
+
+/// Hears one agent out.
+struct Listener {
+    rollouts: Arc<Rollouts>,
+    host: dv_types::HostName,
+    session: u64,
+    silence: Duration,
+    cut: watch::Receiver<Option<Cut>>,
+}
+
+impl Listener {
+    async fn listen(mut self, mut words: Streaming<v1::FromAgent>) {
+        let mut cut = self.cut.clone();
+        let why = tokio::select! {
+            why = self.hear(&mut words) => why,
+            _ = cut.wait_for(Option::is_some) => match *self.cut.borrow_and_update() {
+                Some(why) => why.to_string(),
+                None => "its session is gone".to_owned(),
+            },
+        };
+        tracing::info!(host = %self.host, session = self.session, why, "disconnected");
+        self.rollouts.fleet.detach(&self.host, self.session);
+        self.rollouts.link_changed(&self.host);
+    }
+
+    async fn hear(&self, words: &mut Streaming<v1::FromAgent>) -> String {
+        loop {
+            let word = match tokio::time::timeout(self.silence, words.message()).await {
+                Err(_) => {
+                    self.rollouts.fleet.cut(&self.host, self.session, Cut::Silent);
+                    return Cut::Silent.to_string();
+                }
+                Ok(Err(status)) => return status.message().to_owned(),
+                Ok(Ok(None)) => return "its agent said good-bye".to_owned(),
+                Ok(Ok(Some(word))) => word,
+            };
+            match wire::word(word) {
+                Ok(Some(word)) => self.rollouts.heard(&self.host, self.session, word).await,
+                Ok(None) => {}
+                Err(status) => {
+                    tracing::warn!(host = %self.host, why = status.message(), "its agent says what makes no sense");
+                    return status.message().to_owned();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Who may call what: operators the control service, hosts the agents' link, everybody enrolment.
+
+use dv_types::HostName;
+use tonic::{Request, Status};
+
+use crate::identity::{Identity, Peer};
+
+/// The operator's name.
+pub(super) fn operator<T>(request: &Request<T>) -> Result<String, Status> {
+    match peer(request).map(|peer| &peer.identity) {
+        Some(Some(Identity::Operator(name))) => Ok(name.clone()),
+        Some(Some(Identity::Host(host))) => Err(Status::permission_denied(format!(
+            "this call needs an operator's certificate, and host {host}'s was shown"
+        ))),
+        _ => Err(Status::unauthenticated(
+            "this call needs an operator's certificate: use dvctl with an operator's context file",
+        )),
+    }
+}
+
+/// The host's name, and the serial of its certificate.
+pub(super) fn host<T>(request: &Request<T>) -> Result<(HostName, String), Status> {
+    match peer(request).map(|peer| (&peer.identity, &peer.serial)) {
+        Some((Some(Identity::Host(host)), serial)) => Ok((host.clone(), serial.clone())),
+        Some((Some(Identity::Operator(name)), _)) => Err(Status::permission_denied(format!(
+            "this call needs a host's certificate, and operator {name}'s was shown"
+        ))),
+        _ => Err(Status::unauthenticated(
+            "this call needs a host's certificate: enrol the host with `dv-agent enrol`",
+        )),
+    }
+}
+
+fn peer<T>(request: &Request<T>) -> Option<&Peer> {
+    request.extensions().get()
+}

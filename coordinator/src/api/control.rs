@@ -1,0 +1,222 @@
+//! What operators ask.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use dv_proto::{
+    from_json, to_json,
+    v1::{self, control_server::Control, watch_rollout_reply::Message},
+};
+use dv_types::{HostName, Manifest, Report, RolloutId, ServiceName, Version, record::Verb};
+use futures_util::{Stream, StreamExt as _};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::{authorise::operator, wire::invalid};
+use crate::{
+    enrolment::Enrolment,
+    planner,
+    refusal::Refusal,
+    rollback::{self, Demand, What},
+    rollouts::{Rollouts, Sight},
+    starter::{self, Wish},
+};
+
+/// What a watcher may lag behind before it is waited for; nobody else waits.
+const SIGHTS: usize = 64;
+/// Characters of a reason.
+const REASON: usize = 1000;
+const DEFAULT_LIST: usize = 50;
+const LONGEST_LIST: usize = 1000;
+
+pub(crate) struct ControlApi {
+    pub(crate) rollouts: Arc<Rollouts>,
+    pub(crate) enrolment: Arc<Enrolment>,
+}
+
+#[tonic::async_trait]
+impl Control for ControlApi {
+    async fn plan_rollout(
+        &self,
+        request: Request<v1::PlanRolloutRequest>,
+    ) -> Result<Response<v1::PlanRolloutReply>, Status> {
+        operator(&request)?;
+        let asked = request.into_inner();
+        let manifest: Manifest = from_json("manifest_json", &asked.manifest_json)?;
+        let version = Version::new(asked.version).map_err(invalid)?;
+        let plan = planner::plan(&self.rollouts, &manifest, &version).await?;
+        Ok(Response::new(v1::PlanRolloutReply { hash: plan.hash(), plan_json: to_json(&plan) }))
+    }
+
+    async fn start_rollout(
+        &self,
+        request: Request<v1::StartRolloutRequest>,
+    ) -> Result<Response<v1::StartRolloutReply>, Status> {
+        let by = operator(&request)?;
+        let asked = request.into_inner();
+        let wish = Wish {
+            manifest: from_json("manifest_json", &asked.manifest_json)?,
+            version: Version::new(asked.version).map_err(invalid)?,
+            force: asked.force,
+            reason: reason(asked.reason)?,
+            plan_hash: Some(asked.plan_hash).filter(|hash| !hash.is_empty()),
+            by,
+        };
+        let rollout = starter::start(&self.rollouts, wish).await?;
+        Ok(Response::new(v1::StartRolloutReply { rollout: rollout.to_string() }))
+    }
+
+    async fn operate_rollout(
+        &self,
+        request: Request<v1::OperateRolloutRequest>,
+    ) -> Result<Response<v1::OperateRolloutReply>, Status> {
+        let by = operator(&request)?;
+        let asked = request.into_inner();
+        let id = rollout(&asked.rollout)?;
+        let verb: Verb = from_json("verb_json", &asked.verb_json)?;
+        self.rollouts.operate(id, by, verb, reason(asked.reason)?).await?;
+        Ok(Response::new(v1::OperateRolloutReply {}))
+    }
+
+    async fn roll_back(
+        &self,
+        request: Request<v1::RollBackRequest>,
+    ) -> Result<Response<v1::RollBackReply>, Status> {
+        let by = operator(&request)?;
+        let asked = request.into_inner();
+        let what = match (asked.rollout.is_empty(), asked.service.is_empty()) {
+            (false, true) => What::This(rollout(&asked.rollout)?),
+            (true, false) => What::LastOf(ServiceName::new(asked.service).map_err(invalid)?),
+            _ => return Err(invalid("give a rollout, or a service whose last rollout is meant")),
+        };
+        let (all_at_once, reason) = (asked.all_at_once, reason(asked.reason)?);
+        let demand = Demand { what, all_at_once, by, reason };
+        let reversal = rollback::roll_back(&self.rollouts, demand).await?;
+        Ok(Response::new(v1::RollBackReply {
+            rollout: reversal.rollout.to_string(),
+            of: reversal.of.to_string(),
+        }))
+    }
+
+    async fn get_rollout(
+        &self,
+        request: Request<v1::GetRolloutRequest>,
+    ) -> Result<Response<v1::GetRolloutReply>, Status> {
+        operator(&request)?;
+        let id = rollout(&request.into_inner().rollout)?;
+        let report = self.rollouts.report(id).await?;
+        let plan = self.rollouts.plan(id).await?;
+        let (report_json, plan_json) = (to_json(&report), to_json(&*plan));
+        Ok(Response::new(v1::GetRolloutReply { report_json, plan_json }))
+    }
+
+    type WatchRolloutStream =
+        Pin<Box<dyn Stream<Item = Result<v1::WatchRolloutReply, Status>> + Send>>;
+
+    async fn watch_rollout(
+        &self,
+        request: Request<v1::WatchRolloutRequest>,
+    ) -> Result<Response<Self::WatchRolloutStream>, Status> {
+        operator(&request)?;
+        let asked = request.into_inner();
+        let id = rollout(&asked.rollout)?;
+        if self.rollouts.book().header(id).is_none() {
+            return Err(Refusal::NoRollout(id).into());
+        }
+        let (watcher, sights) = mpsc::channel(SIGHTS);
+        self.rollouts.tasks.spawn(Arc::clone(&self.rollouts).watch(id, asked.after, watcher));
+        let replies = ReceiverStream::new(sights).map(|sight| Ok(reply(sight?)));
+        Ok(Response::new(Box::pin(replies)))
+    }
+
+    async fn list_rollouts(
+        &self,
+        request: Request<v1::ListRolloutsRequest>,
+    ) -> Result<Response<v1::ListRolloutsReply>, Status> {
+        operator(&request)?;
+        let asked = request.into_inner();
+        let limit = match asked.limit as usize {
+            0 => DEFAULT_LIST,
+            limit => limit.min(LONGEST_LIST),
+        };
+        let ids: Vec<_> = self
+            .rollouts
+            .book()
+            .newest()
+            .filter(|h| asked.service.is_empty() || h.service.as_str() == asked.service)
+            .take(limit)
+            .map(|header| header.rollout)
+            .collect();
+        let mut report_json = Vec::new();
+        for id in ids {
+            report_json.push(to_json(&self.rollouts.summary(id).await?));
+        }
+        Ok(Response::new(v1::ListRolloutsReply { report_json }))
+    }
+
+    async fn list_hosts(
+        &self,
+        request: Request<v1::ListHostsRequest>,
+    ) -> Result<Response<v1::ListHostsReply>, Status> {
+        operator(&request)?;
+        let view = self.rollouts.fleet.view();
+        let book = self.rollouts.book();
+        let hosts = view
+            .into_iter()
+            .map(|host| v1::Host {
+                services: book
+                    .on_host(&host.name)
+                    .map(|(service, left)| v1::HostService {
+                        service: service.to_string(),
+                        version: left.version.as_ref().map(Version::to_string).unwrap_or_default(),
+                        rollout: left.rollout.to_string(),
+                    })
+                    .collect(),
+                name: host.name.into(),
+                labels: host.labels.into_iter().collect(),
+                connected: host.connected,
+                since: host.since.map(|since| since.to_string()).unwrap_or_default(),
+                agent_version: host.agent_version,
+            })
+            .collect();
+        Ok(Response::new(v1::ListHostsReply { hosts }))
+    }
+
+    async fn create_token(
+        &self,
+        request: Request<v1::CreateTokenRequest>,
+    ) -> Result<Response<v1::CreateTokenReply>, Status> {
+        let by = operator(&request)?;
+        let asked = request.into_inner();
+        let host = HostName::new(asked.host).map_err(invalid)?;
+        let life = Duration::from_secs(asked.ttl_seconds.into());
+        let labels = asked.labels.into_iter().collect();
+        let (token, expires) = self.enrolment.create_token(host, labels, life, by).await?;
+        let (token, expires) = (token.to_string(), expires.to_string());
+        Ok(Response::new(v1::CreateTokenReply { token, expires }))
+    }
+}
+
+fn rollout(text: &str) -> Result<RolloutId, Status> {
+    text.parse().map_err(invalid)
+}
+
+fn reason(text: String) -> Result<Option<String>, Status> {
+    if text.chars().count() > REASON {
+        return Err(invalid(format!("the reason is too long: {REASON} characters at most")));
+    }
+    Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
+}
+
+fn reply(sight: Sight) -> v1::WatchRolloutReply {
+    let message = match sight {
+        Sight::Record(record) => Message::RecordJson(to_json(&record)),
+        Sight::Report(report) => Message::ReportJson(to_json::<Report>(&report)),
+        Sight::Progress(progress) => Message::Progress(v1::HostProgress {
+            host: progress.host.into(),
+            command: progress.command.to_string(),
+            text: progress.text,
+        }),
+    };
+    v1::WatchRolloutReply { message: Some(message) }
+}

@@ -1,0 +1,124 @@
+//! The configuration file.
+
+use std::{
+    fs, io,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use dv_types::Span;
+use serde::Deserialize;
+
+/// What the file says; what it leaves out has a default.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where agents and operators connect to.
+    pub listen: SocketAddr,
+    /// Where the coordinator keeps its store and its identity.
+    pub state_dir: PathBuf,
+    /// The names and addresses by which agents and operators dial it; its certificate carries them.
+    pub names: Vec<String>,
+    /// Time between two heartbeats of an agent.
+    pub heartbeat: Span,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 7443)),
+            state_dir: "/var/lib/dv-coordinator".into(),
+            names: Vec::new(),
+            heartbeat: Span::from_secs(10),
+        }
+    }
+}
+
+/// The configuration can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("the configuration {} can't be read: {why}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: io::Error,
+    },
+    /// The file says something that is not understood.
+    #[error("the configuration {} is not valid:\n{why}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What, and where.
+        why: String,
+    },
+}
+
+impl Config {
+    /// Reads the file at `path`.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path)
+            .map_err(|why| ConfigError::Unreadable { path: path.to_owned(), why })?;
+        Self::parse(&text).map_err(|why| ConfigError::Invalid { path: path.to_owned(), why })
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let config: Self = match text.lines().all(|line| {
+            let line = line.trim();
+            line.is_empty() || line.starts_with('#')
+        }) {
+            true => Self::default(),
+            false => serde_saphyr::from_str(text).map_err(|why| why.to_string())?,
+        };
+        if config.heartbeat < Span::from_millis(100) {
+            return Err(format!("heartbeat is {}: it must be at least 100ms", config.heartbeat));
+        }
+        if let Some(name) = config.names.iter().find(|name| name.is_empty() || name.contains('/')) {
+            return Err(format!("names: {name:?} is neither a host name nor an address"));
+        }
+        Ok(config)
+    }
+
+    /// The names for the server's certificate: those of the file, or what this machine is surely called.
+    #[must_use]
+    pub fn server_names(&self) -> Vec<String> {
+        if !self.names.is_empty() {
+            return self.names.clone();
+        }
+        let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let hostname = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let hostname = hostname.trim().to_ascii_lowercase();
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+        if !hostname.is_empty() && hostname.chars().all(plain) && hostname != "localhost" {
+            names.push(hostname);
+        }
+        names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_has_a_default() {
+        assert_eq!(Config::parse("# nothing yet\n"), Ok(Config::default()));
+        let config = Config::parse("listen: 127.0.0.1:1\nheartbeat: 500ms\n").unwrap();
+        assert_eq!(config.heartbeat, Span::from_millis(500));
+        assert_eq!(config.state_dir, Config::default().state_dir);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused() {
+        for (text, part) in [
+            ("lisen: 0.0.0.0:7443", "lisen"),
+            ("listen: here", "listen"),
+            ("heartbeat: 1ms", "at least 100ms"),
+            ("names: [\"a/b\"]", "names"),
+        ] {
+            let why = Config::parse(text).unwrap_err();
+            assert!(why.contains(part), "{text}: {why}");
+        }
+    }
+}

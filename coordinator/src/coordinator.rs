@@ -1,0 +1,176 @@
+//! The whole: opened, serving, and stopped.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use dv_proto::v1::{
+    agent_link_server::AgentLinkServer, control_server::ControlServer,
+    enrolment_server::EnrolmentServer,
+};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+
+use crate::{
+    api::{AgentLinkApi, ControlApi, EnrolmentApi},
+    config::Config,
+    enrolment::Enrolment,
+    fleet::Fleet,
+    identity::{Authority, IdentityError, context_file, tls::ServerTls},
+    ports::{Clock, Store, StoreError},
+    recover::recover,
+    rollouts::Rollouts,
+    server,
+    services::Book,
+    store::Journal,
+};
+
+/// Time between two looks at the server certificate's age.
+const RENEWAL: Duration = Duration::from_secs(60 * 60);
+/// Streams have this long to end when the coordinator stops.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// Half-open connections are found by these.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
+/// Calls at once on one connection.
+const CALLS: u32 = 128;
+
+/// The coordinator can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address can't be listened on.
+    #[error("can't listen on {address}: {why}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        why: io::Error,
+    },
+    /// Its identity can't be used.
+    #[error("the coordinator's identity can't be used: {0}")]
+    Identity(#[from] IdentityError),
+    /// Its store can't be used.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+}
+
+/// A coordinator that serves.
+pub struct Coordinator {
+    address: SocketAddr,
+    operator: std::path::PathBuf,
+    rollouts: Arc<Rollouts>,
+    stop: CancellationToken,
+    /// Cancelled when the server has ended.
+    down: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+impl Coordinator {
+    /// Takes up what the store holds, and serves.
+    pub async fn start(
+        config: &Config,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        let address = config.listen;
+        let refuse = |why| StartError::Listen { address, why };
+        let listener = TcpListener::bind(address).await.map_err(refuse)?;
+        let address = listener.local_addr().map_err(refuse)?;
+
+        let directory = config.state_dir.join("identity");
+        let now = clock.now();
+        let authority = Arc::new(Authority::open(&directory, now)?);
+        let names = config.server_names();
+        let dial = format!("{}:{}", names.first().map_or("localhost", |n| n), address.port());
+        let operator = config.state_dir.join("operator").join("admin.yaml");
+        let operator = context_file(&authority, operator, "admin", &dial, now)?;
+        let tls = Arc::new(ServerTls::open(&directory, names, Arc::clone(&authority), now)?);
+
+        let journal = Journal::open(store).await?;
+        let fleet = Arc::new(Fleet::new(Arc::clone(&clock), journal.hosts().await?));
+        let book = Book::read(&journal).await?;
+        let rollouts = Rollouts::new(journal.clone(), Arc::clone(&clock), Arc::clone(&fleet), book);
+        tracing::info!(epoch = %journal.epoch(), hosts = fleet.count().1, "a new reign begins");
+        recover(&rollouts).await?;
+
+        let enrolment =
+            Arc::new(Enrolment { journal, authority, fleet, clock: Arc::clone(&clock) });
+        let stop = CancellationToken::new();
+        let agents = AgentLinkApi {
+            rollouts: Arc::clone(&rollouts),
+            enrolment: Arc::clone(&enrolment),
+            heartbeat: config.heartbeat,
+        };
+        let control =
+            ControlApi { rollouts: Arc::clone(&rollouts), enrolment: Arc::clone(&enrolment) };
+        let serving = Server::builder()
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))
+            .max_concurrent_streams(CALLS)
+            .add_service(EnrolmentServer::new(EnrolmentApi(enrolment)))
+            .add_service(AgentLinkServer::new(agents))
+            .add_service(ControlServer::new(control))
+            .serve_with_incoming_shutdown(
+                server::accept(listener, Arc::clone(&tls), stop.clone()),
+                stop.clone().cancelled_owned(),
+            );
+        let down = CancellationToken::new();
+        let guard = down.clone().drop_guard();
+        let serving = tokio::spawn(async move {
+            let _guard = guard;
+            if let Err(why) = serving.await {
+                tracing::error!(%why, "the server ended");
+            }
+        });
+        tokio::spawn(stop.clone().run_until_cancelled_owned(renew(tls, clock)));
+        Ok(Self { address, operator, rollouts, stop, down, serving })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The first operator's context file.
+    #[must_use]
+    pub fn operator(&self) -> &std::path::Path {
+        &self.operator
+    }
+
+    /// One line on how it stands.
+    #[must_use]
+    pub fn status(&self) -> String {
+        let (connected, known) = self.rollouts.fleet.count();
+        let unfinished = self.rollouts.unfinished();
+        format!("{connected} of {known} hosts in contact, {unfinished} rollouts under way")
+    }
+
+    /// Resolves when it serves no longer.
+    pub async fn down(&self) {
+        self.down.cancelled().await;
+    }
+
+    /// Stops: streams are told first, rollouts wait in the store for the next start.
+    pub async fn stop(self) {
+        self.rollouts.fleet.stop();
+        self.rollouts.stop.cancel();
+        self.stop.cancel();
+        self.rollouts.tasks.close();
+        let ended = async {
+            let _ = self.serving.await;
+            self.rollouts.tasks.wait().await;
+        };
+        if tokio::time::timeout(FAREWELL, ended).await.is_err() {
+            tracing::warn!("some connections did not end in time");
+        }
+    }
+}
+
+async fn renew(tls: Arc<ServerTls>, clock: Arc<dyn Clock>) {
+    loop {
+        tokio::time::sleep(RENEWAL).await;
+        if let Err(why) = tls.refresh(clock.now()) {
+            tracing::error!(%why, "the server's certificate can't be renewed");
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! The one place that knows who is in contact.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use dv_types::{HostName, Labels, Timestamp};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{Facts, Order, Question};
+use crate::{ports::Clock, store::HostRecord};
+
+/// Orders that may wait for one agent. A host has few under way; one that takes none is cut.
+const QUEUE: usize = 64;
+/// Questions that one agent may owe an answer to.
+const QUESTIONS: usize = 16;
+
+/// The fleet.
+pub struct Fleet {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    hosts: BTreeMap<HostName, Known>,
+    last_session: u64,
+    last_request: u64,
+    stopping: bool,
+}
+
+struct Known {
+    record: HostRecord,
+    session: Option<Session>,
+    /// When its contact began, or ended.
+    since: Option<Timestamp>,
+    agent_version: String,
+}
+
+/// A stream that is live.
+struct Session {
+    number: u64,
+    instance: String,
+    orders: mpsc::Sender<Order>,
+    cut: watch::Sender<Option<Cut>>,
+    questions: HashMap<u64, oneshot::Sender<Facts>>,
+}
+
+/// What an agent says of itself when it connects.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Greeting {
+    /// Its version.
+    pub agent_version: String,
+    /// New at each of its starts.
+    pub instance: String,
+}
+
+/// Why the coordinator ends a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Cut {
+    /// The same host has connected anew.
+    #[error(
+        "this host has connected anew; if you did not expect that, two agents run with one certificate"
+    )]
+    Replaced,
+    /// The agent takes no orders.
+    #[error("orders wait for this agent, and it does not take them")]
+    Slow,
+    /// The agent says nothing.
+    #[error("nothing was heard for three heartbeats")]
+    Silent,
+    /// The coordinator stops.
+    #[error("the coordinator stops; connect again")]
+    Stopping,
+}
+
+/// Why a host may not connect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAdmitted {
+    /// It never enrolled here.
+    #[error("host {0} is not known here: enrol it with `dvctl agent token {0}`")]
+    Unknown(HostName),
+    /// It shows a certificate that was replaced.
+    #[error("this certificate of host {0} was replaced by a later enrolment")]
+    Replaced(HostName),
+    /// The coordinator stops.
+    #[error("the coordinator stops; connect again")]
+    Stopping,
+}
+
+/// The coordinator's end of an agent's stream.
+#[derive(Debug)]
+pub struct Link {
+    /// The host.
+    pub host: HostName,
+    /// The number of this session.
+    pub session: u64,
+    /// What the agent is to be told.
+    pub orders: mpsc::Receiver<Order>,
+    /// Turns when the stream is to end.
+    pub cut: watch::Receiver<Option<Cut>>,
+}
+
+/// A host, to be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostView {
+    /// Its name.
+    pub name: HostName,
+    /// Its labels.
+    pub labels: Labels,
+    /// In contact.
+    pub connected: bool,
+    /// When its contact began, or ended.
+    pub since: Option<Timestamp>,
+    /// The version of its agent, as far as known.
+    pub agent_version: String,
+}
+
+impl Fleet {
+    /// The fleet of these hosts; none is in contact.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, hosts: Vec<HostRecord>) -> Self {
+        let fleet = Self { clock, state: Mutex::default() };
+        for host in hosts {
+            fleet.know(host);
+        }
+        fleet
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Knows a host from now on, or knows better.
+    pub fn know(&self, record: HostRecord) {
+        let mut state = self.state();
+        if let Some(known) = state.hosts.get_mut(&record.name) {
+            known.record = record;
+            return;
+        }
+        let name = record.name.clone();
+        let known = Known { record, session: None, since: None, agent_version: String::new() };
+        state.hosts.insert(name, known);
+    }
+
+    /// What is stored of a host.
+    #[must_use]
+    pub fn record(&self, host: &HostName) -> Option<HostRecord> {
+        self.state().hosts.get(host).map(|known| known.record.clone())
+    }
+
+    /// Whether `host` may come in with the certificate of this serial.
+    pub fn admit(&self, host: &HostName, serial: &str) -> Result<(), NotAdmitted> {
+        let state = self.state();
+        if state.stopping {
+            return Err(NotAdmitted::Stopping);
+        }
+        let known = state.hosts.get(host).ok_or_else(|| NotAdmitted::Unknown(host.clone()))?;
+        if !known.record.serials.iter().any(|s| s == serial) {
+            return Err(NotAdmitted::Replaced(host.clone()));
+        }
+        Ok(())
+    }
+
+    /// Takes a host into contact. An older stream of the same host ends: the newest is most likely alive.
+    pub fn attach(&self, host: &HostName, greeting: Greeting) -> Result<Link, NotAdmitted> {
+        let now = self.clock.now();
+        let mut state = self.state();
+        if state.stopping {
+            return Err(NotAdmitted::Stopping);
+        }
+        state.last_session += 1;
+        let number = state.last_session;
+        let known = state.hosts.get_mut(host).ok_or_else(|| NotAdmitted::Unknown(host.clone()))?;
+        if let Some(old) = known.session.take() {
+            if old.instance == greeting.instance {
+                tracing::info!(%host, "connected anew before its old stream had ended");
+            } else {
+                tracing::warn!(
+                    %host, old = old.instance, new = greeting.instance,
+                    "a second agent of this host connected, the first is cut: \
+                     if this repeats, two agents run with one certificate",
+                );
+            }
+            old.cut.send_replace(Some(Cut::Replaced));
+        }
+        let (orders, receiver) = mpsc::channel(QUEUE);
+        let (cut, is_cut) = watch::channel(None);
+        known.session = Some(Session {
+            number,
+            instance: greeting.instance,
+            orders,
+            cut,
+            questions: HashMap::new(),
+        });
+        known.since = Some(now);
+        known.agent_version = greeting.agent_version;
+        Ok(Link { host: host.clone(), session: number, orders: receiver, cut: is_cut })
+    }
+
+    /// Notes that a session is over. Nothing happens if the host has a newer one.
+    pub fn detach(&self, host: &HostName, session: u64) {
+        let now = self.clock.now();
+        if let Some(known) = self.state().hosts.get_mut(host)
+            && known.session.take_if(|live| live.number == session).is_some()
+        {
+            known.since = Some(now);
+        }
+    }
+
+    /// The number of the host's live session.
+    #[must_use]
+    pub fn session(&self, host: &HostName) -> Option<u64> {
+        self.state().hosts.get(host)?.session.as_ref().map(|live| live.number)
+    }
+
+    /// Tells a host something, if it is in contact. Never waits: who does not take its orders is cut.
+    pub fn send(&self, host: &HostName, order: Order) {
+        if let Some(live) = self.state().session(host) {
+            live.send(host, order);
+        }
+    }
+
+    pub(super) fn ask(
+        &self,
+        host: &HostName,
+        question: &Arc<Question>,
+    ) -> Option<oneshot::Receiver<Facts>> {
+        let mut state = self.state();
+        state.last_request += 1;
+        let request = state.last_request;
+        let live = state.session(host)?;
+        live.questions.retain(|_, asker| !asker.is_closed());
+        if live.questions.len() >= QUESTIONS {
+            return None;
+        }
+        let (asker, answer) = oneshot::channel();
+        live.questions.insert(request, asker);
+        live.send(host, Order::Inspect { request, question: Arc::clone(question) });
+        Some(answer)
+    }
+
+    /// Passes a host's answer on to whoever asked.
+    pub fn answer(&self, host: &HostName, request: u64, facts: Facts) {
+        let asker = self.state().session(host).and_then(|live| live.questions.remove(&request));
+        if let Some(asker) = asker {
+            // Whoever asked may have given up.
+            let _ = asker.send(facts);
+        }
+    }
+
+    /// Ends a session.
+    pub fn cut(&self, host: &HostName, session: u64, why: Cut) {
+        if let Some(live) = self.state().session(host).filter(|live| live.number == session) {
+            live.cut.send_replace(Some(why));
+        }
+    }
+
+    /// Ends every session, and lets nobody in any more.
+    pub fn stop(&self) {
+        let mut state = self.state();
+        state.stopping = true;
+        for live in state.hosts.values().filter_map(|known| known.session.as_ref()) {
+            live.cut.send_replace(Some(Cut::Stopping));
+        }
+    }
+
+    /// Every host, by name.
+    #[must_use]
+    pub fn view(&self) -> Vec<HostView> {
+        let view = |known: &Known| HostView {
+            name: known.record.name.clone(),
+            labels: known.record.labels.clone(),
+            connected: known.session.is_some(),
+            since: known.since,
+            agent_version: known.agent_version.clone(),
+        };
+        self.state().hosts.values().map(view).collect()
+    }
+
+    /// How many hosts are in contact, and how many there are.
+    #[must_use]
+    pub fn count(&self) -> (usize, usize) {
+        let state = self.state();
+        let connected = state.hosts.values().filter(|known| known.session.is_some()).count();
+        (connected, state.hosts.len())
+    }
+}
+
+impl State {
+    fn session(&mut self, host: &HostName) -> Option<&mut Session> {
+        self.hosts.get_mut(host)?.session.as_mut()
+    }
+}
+
+impl Session {
+    fn send(&self, host: &HostName, order: Order) {
+        if self.orders.try_send(order).is_err() && self.cut.borrow().is_none() {
+            tracing::warn!(%host, "its agent takes no orders: cut");
+            self.cut.send_replace(Some(Cut::Slow));
+        }
+    }
+}

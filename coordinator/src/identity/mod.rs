@@ -1,0 +1,20 @@
+//! Who is who: the coordinator's own CA, what it issues, and what a peer's certificate says.
+//!
+//! ```text
+//! Authority ──issues──▶ server certificate ──▶ ServerTls (reloaded by itself)
+//!     ├──────issues──▶ operator's context file, once
+//!     └──────issues──▶ host certificates ◀── Token (single use, bound to one host)
+//! peer's certificate ──▶ Peer { Operator | Host }
+//! ```
+
+mod authority;
+mod operator;
+mod peer;
+mod token;
+
+pub(crate) mod tls;
+
+pub use authority::{Authority, IdentityError, Issued};
+pub use operator::context_file;
+pub use peer::{Identity, Peer};
+pub use token::{Token, TokenError};

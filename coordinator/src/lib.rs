@@ -1,0 +1,48 @@
+//! The coordinator of dv: runs the rollout machine, keeps the journal, speaks to agents and operators.
+//!
+//! ```text
+//!            server (TCP, TLS) ── identity (who is it)
+//!               │
+//!      api ─────┼── enrolment ── agent_link ── control
+//!               │        │            │           │
+//!               │   enrolment      fleet    starter ── planner     what may begin
+//!               │  (tokens, CA)      │      rollback, follow,      what goes back, and
+//!               │                    │      catch_up               what follows by itself
+//!               │                    │           │
+//!               └──────────────── rollouts ◀─────┘      one driver per unfinished rollout:
+//!                                 (drivers)             news → dv_rollout → append → effects
+//!                                    │
+//!                      services ── store (Journal) ── ports::Store ◀── sled │ memory
+//!                     (the book)
+//! ```
+//!
+//! | where to begin | |
+//! |---|---|
+//! | [`coordinator`] | how it is put together, and stopped |
+//! | `rollouts::driver` | the only loop: nothing goes out before it is in the journal |
+//! | [`store`] | what is remembered, and what is written together |
+//! | [`ports`] | the outside world |
+
+pub mod clock;
+pub mod config;
+pub mod coordinator;
+pub mod fleet;
+pub mod identity;
+pub mod notify;
+pub mod ports;
+pub mod store;
+pub mod telemetry;
+
+mod api;
+mod catch_up;
+mod enrolment;
+mod files;
+mod follow;
+mod planner;
+mod recover;
+mod refusal;
+mod rollback;
+mod rollouts;
+mod server;
+mod services;
+mod starter;

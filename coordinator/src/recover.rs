@@ -1,0 +1,20 @@
+//! At the start: every unfinished rollout goes on where it was, and what should have followed follows.
+
+use std::sync::Arc;
+
+use crate::{ports::StoreError, rollouts::Rollouts};
+
+/// Takes up what an earlier coordinator left.
+pub(crate) async fn recover(rollouts: &Arc<Rollouts>) -> Result<(), StoreError> {
+    let unfinished: Vec<_> =
+        rollouts.book().newest().filter(|header| header.end.is_none()).cloned().collect();
+    for header in unfinished {
+        let plan = rollouts.journal.plan(&header.plan).await?;
+        tracing::info!(rollout = %header.rollout, service = %header.service, "taken up again");
+        rollouts.launch(header, Arc::new(plan));
+    }
+    for service in rollouts.book().services() {
+        rollouts.next_soon(service);
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! Why the coordinator does not do what an operator or a host asks, in words for people.
+
+use std::fmt;
+
+use dv_types::{HostName, RolloutId, ServiceName, Timestamp, Version};
+
+use crate::{identity::IdentityError, ports::StoreError};
+
+/// A refusal. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The request makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// The manifest has errors.
+    #[error("the manifest is refused:{}", Lines(.0))]
+    Manifest(Vec<String>),
+    /// The plan has errors.
+    #[error("the plan is refused:{}", Lines(.0))]
+    Plan(Vec<String>),
+    /// No host is meant.
+    #[error(
+        "no host of the fleet is meant by the manifest's `hosts`: compare it with `dvctl hosts`"
+    )]
+    NoHosts,
+    /// None of the hosts is in contact.
+    #[error(
+        "none of the {0} hosts that the manifest means is in contact: see `dvctl hosts`, and look at dv-agent there"
+    )]
+    NoneReachable(usize),
+    /// The service has an unfinished rollout.
+    #[error(
+        "{rollout} of {service} has not ended: watch it with `dvctl rollout watch {rollout}`, or end it with `dvctl rollout abort {rollout}`"
+    )]
+    Busy {
+        /// The service.
+        service: ServiceName,
+        /// Its unfinished rollout.
+        rollout: RolloutId,
+    },
+    /// The version was rolled back before.
+    #[error(
+        "{version} of {service} was rolled back by {rollout} at {at} ({reason}): to start it all the same, give --force and --reason"
+    )]
+    BadVersion {
+        /// The service.
+        service: ServiceName,
+        /// The version.
+        version: Version,
+        /// The rollout that was rolled back.
+        rollout: RolloutId,
+        /// Why.
+        reason: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// The plan made now is another than the one that was agreed on.
+    #[error(
+        "the plan has another hash now, {now}: the fleet or the version has changed since; look at it with `dvctl plan`"
+    )]
+    PlanChanged {
+        /// The plan's hash now.
+        now: String,
+    },
+    /// There is no such rollout.
+    #[error("there is no rollout {0}: see `dvctl rollout history`")]
+    NoRollout(RolloutId),
+    /// Nothing can be taken back.
+    #[error("{0}")]
+    NothingToRollBack(String),
+    /// The rollout does not take the verb now.
+    #[error("{0}")]
+    Rejected(String),
+    /// The token is no good.
+    #[error("the token is refused: {0}")]
+    Token(&'static str),
+    /// The host's name is not the token's.
+    #[error("the token is for host {allowed}, not for {claimed}")]
+    WrongHost {
+        /// Whom it is for.
+        allowed: HostName,
+        /// Who showed it.
+        claimed: String,
+    },
+    /// An identity can't be given.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The store does not do it.
+    #[error("the coordinator can't save it: {0}")]
+    Store(#[from] StoreError),
+    /// The coordinator stops.
+    #[error("the coordinator is stopping: ask again in a moment")]
+    Stopping,
+}
+
+struct Lines<'a>(&'a [String]);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [one] => write!(f, " {one}"),
+            many => many.iter().try_for_each(|line| write!(f, "\n  {line}")),
+        }
+    }
+}
+
+impl From<Refusal> for tonic::Status {
+    fn from(refusal: Refusal) -> Self {
+        let text = refusal.to_string();
+        match refusal {
+            Refusal::Invalid(_) | Refusal::Manifest(_) => Self::invalid_argument(text),
+            Refusal::Plan(_)
+            | Refusal::NoHosts
+            | Refusal::NoneReachable(_)
+            | Refusal::Busy { .. }
+            | Refusal::BadVersion { .. }
+            | Refusal::PlanChanged { .. }
+            | Refusal::NothingToRollBack(_)
+            | Refusal::Rejected(_) => Self::failed_precondition(text),
+            Refusal::NoRollout(_) => Self::not_found(text),
+            Refusal::Token(_) | Refusal::WrongHost { .. } => Self::permission_denied(text),
+            Refusal::Identity(IdentityError::Request(_)) => Self::invalid_argument(text),
+            Refusal::Identity(_) => Self::internal(text),
+            Refusal::Store(StoreError::TooLarge { .. }) => Self::invalid_argument(text),
+            // Not "unavailable": a write that failed late may have been kept.
+            Refusal::Store(_) => Self::internal(text),
+            Refusal::Stopping => Self::unavailable(text),
+        }
+    }
+}

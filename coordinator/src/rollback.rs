@@ -1,0 +1,200 @@
+//! Taking a rollout back: which one, and how the rollout that does it is made.
+
+use std::sync::Arc;
+
+use dv_rollout::{Rollout, planning};
+use dv_types::{RolloutId, ServiceName, plan::Kind, record::Verb};
+
+use crate::{
+    refusal::Refusal,
+    rollouts::{Beginning, Maker, Rollouts},
+    store::{BadMark, Header},
+};
+
+/// What an operator asks for.
+pub(crate) struct Demand {
+    pub(crate) what: What,
+    pub(crate) all_at_once: bool,
+    pub(crate) by: String,
+    pub(crate) reason: Option<String>,
+}
+
+/// Which rollout.
+pub(crate) enum What {
+    This(RolloutId),
+    LastOf(ServiceName),
+}
+
+/// A rollback that has begun.
+pub(crate) struct Reversal {
+    pub(crate) rollout: RolloutId,
+    pub(crate) of: RolloutId,
+}
+
+/// Takes a rollout back; ends it first if it is under way.
+pub(crate) async fn roll_back(
+    rollouts: &Arc<Rollouts>,
+    demand: Demand,
+) -> Result<Reversal, Refusal> {
+    let of = choose(rollouts, &demand.what)?;
+    if rollouts.find(of).is_some() {
+        return end_and_reverse(rollouts, of, demand).await;
+    }
+    let maker = rollouts.maker().await;
+    rollouts.journal.demand_reversal(&[of], demand.all_at_once).await?;
+    let begun = begin(rollouts, &maker, of, &demand.by, demand.reason).await;
+    match begun {
+        Ok(Some(rollout)) => Ok(Reversal { rollout, of }),
+        Ok(None) => Err(nothing(of)),
+        Err(why) => {
+            rollouts.journal.forget_reversal(of).await?;
+            Err(why)
+        }
+    }
+}
+
+/// The rollout under way is told to end; its reversal follows by itself.
+async fn end_and_reverse(
+    rollouts: &Arc<Rollouts>,
+    of: RolloutId,
+    demand: Demand,
+) -> Result<Reversal, Refusal> {
+    let mut changes = rollouts.changes();
+    if demand.all_at_once {
+        rollouts.journal.wish_all_at_once(of).await?;
+    }
+    rollouts.operate(of, demand.by, Verb::Rollback, demand.reason).await?;
+    loop {
+        if let Some(rollout) = rollouts.book().reversed_by(of) {
+            return Ok(Reversal { rollout, of });
+        }
+        let ended = rollouts.book().header(of).and_then(|header| header.end.clone());
+        if ended.is_some_and(|end| end.summary.totals.touched == 0 || !end.summary.rollback) {
+            return Err(nothing(of));
+        }
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return Err(Refusal::Stopping) },
+            () = rollouts.stop.cancelled() => return Err(Refusal::Stopping),
+        }
+    }
+}
+
+fn nothing(of: RolloutId) -> Refusal {
+    Refusal::NothingToRollBack(format!(
+        "{of} has changed no host that could be taken back: nothing is done"
+    ))
+}
+
+/// The rollout that is meant, if it can be taken back.
+fn choose(rollouts: &Rollouts, what: &What) -> Result<RolloutId, Refusal> {
+    let book = rollouts.book();
+    let refuse = |why: String| Err(Refusal::NothingToRollBack(why));
+    match what {
+        What::This(id) => {
+            let header = book.header(*id).ok_or(Refusal::NoRollout(*id))?;
+            if matches!(header.kind, Kind::Reversal { .. }) {
+                return refuse(format!(
+                    "{id} is a rollback, and a rollback is never rolled back: start a rollout of the version that you want"
+                ));
+            }
+            if let Some(by) = book.reversed_by(*id) {
+                return refuse(format!("{id} was taken back by {by} already"));
+            }
+            if !touched(header) {
+                return Err(nothing(*id));
+            }
+            let later = book.newest().take_while(|h| h.rollout > *id).find(|h| {
+                h.service == header.service
+                    && matches!(h.kind, Kind::Forward)
+                    && book.reversed_by(h.rollout).is_none()
+                    && touched(h)
+            });
+            if let Some(later) = later {
+                let later = later.rollout;
+                return refuse(format!("{later} came after {id}: take {later} back first"));
+            }
+            if let Some(rollout) = book.active(&header.service).filter(|active| active != id) {
+                return Err(Refusal::Busy { service: header.service.clone(), rollout });
+            }
+            Ok(*id)
+        }
+        What::LastOf(service) => {
+            if let Some(active) = book.active(service).and_then(|id| book.header(id)) {
+                return match active.kind {
+                    Kind::Forward => Ok(active.rollout),
+                    _ => Err(Refusal::Busy { service: service.clone(), rollout: active.rollout }),
+                };
+            }
+            let last = book.newest().find(|header| {
+                header.service == *service
+                    && matches!(header.kind, Kind::Forward)
+                    && book.reversed_by(header.rollout).is_none()
+                    && touched(header)
+            });
+            match last {
+                Some(last) => Ok(last.rollout),
+                None => refuse(format!(
+                    "{service} has no rollout that could be taken back: see `dvctl rollout history`"
+                )),
+            }
+        }
+    }
+}
+
+/// Whether a rollout changed any host, as far as is known; one under way may have.
+fn touched(header: &Header) -> bool {
+    header.end.as_ref().is_none_or(|end| end.summary.totals.touched > 0)
+}
+
+/// Begins the rollout that takes `of` back, with the hosts that followed it later. Nothing if no host was
+/// touched.
+pub(crate) async fn begin(
+    rollouts: &Arc<Rollouts>,
+    maker: &Maker<'_>,
+    of: RolloutId,
+    by: &str,
+    reason: Option<String>,
+) -> Result<Option<RolloutId>, Refusal> {
+    if rollouts.book().reversed_by(of).is_some() {
+        rollouts.journal.forget_reversal(of).await?;
+        return Ok(None);
+    }
+    let late: Vec<_> = rollouts.book().catch_ups(of).map(|header| header.rollout).collect();
+    let mut catch_ups = Vec::new();
+    for id in late {
+        catch_ups.push(replay(rollouts, id).await?);
+    }
+    let rollout = replay(rollouts, of).await?;
+    let all_at_once = rollouts.journal.is_all_at_once(of).await?;
+    let plan = planning::reverse(&rollout, &catch_ups, all_at_once);
+    for note in plan.notes.iter().filter(|note| note.host.is_some()) {
+        let host = note.host.as_ref().map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(rollout = %of, host, "{}", note.text);
+    }
+    if plan.hosts.is_empty() {
+        rollouts.journal.forget_reversal(of).await?;
+        return Ok(None);
+    }
+    let why = reason.clone().unwrap_or_else(|| match rollout.ended() {
+        Some((verdict, _)) => format!("{of} has {verdict}"),
+        None => format!("{of} was taken back"),
+    });
+    let bad = BadMark {
+        service: plan.service.clone(),
+        version: rollout.plan().version.clone(),
+        rollout: of,
+        reason: why,
+        at: rollouts.clock.now(),
+    };
+    // Hosts that could not follow a rollback are brought back to it, not to a new version.
+    let bad = (!matches!(rollout.plan().kind, Kind::CatchUp { .. })).then_some(bad);
+    maker.begin(Beginning { plan, by: by.to_owned(), reason, bad }).await.map(Some)
+}
+
+/// A rollout as its journal tells.
+pub(crate) async fn replay(rollouts: &Rollouts, id: RolloutId) -> Result<Rollout, Refusal> {
+    let plan = rollouts.plan(id).await?;
+    let records = rollouts.journal.all_records(id).await?;
+    Rollout::replay(id, plan, &records)
+        .map_err(|why| Refusal::Rejected(format!("the journal of {id} is damaged: {why}")))
+}

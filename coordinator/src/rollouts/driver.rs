@@ -1,0 +1,238 @@
+//! One task per unfinished rollout: news → turn → append → effects. The only loop there is.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use dv_rollout::{Effect, Event, Rollout, Turn};
+use dv_types::{HostName, Report, Timestamp};
+use tokio::sync::oneshot;
+
+use super::{
+    Active, Rollouts,
+    feed::Head,
+    mailbox::{Mail, Verdict},
+};
+use crate::{fleet::Order, ports::StoreError, store::Header};
+
+const FIRST_RETRY: Duration = Duration::from_millis(200);
+const LAST_RETRY: Duration = Duration::from_secs(30);
+
+/// Drives a rollout until it has ended, or the coordinator stops.
+pub(super) async fn drive(rollouts: Arc<Rollouts>, active: Arc<Active>) {
+    let id = active.header.rollout;
+    let mut retry = FIRST_RETRY;
+    loop {
+        let driven = async {
+            let mut driver = Driver::load(&rollouts, &active).await?;
+            retry = FIRST_RETRY;
+            driver.run().await
+        };
+        let driven = tokio::select! {
+            driven = driven => driven,
+            () = rollouts.stop.cancelled() => return,
+        };
+        match driven {
+            Ok((header, report)) => return rollouts.ended(&active, header, &report),
+            Err(why) => {
+                tracing::error!(rollout = %id, %why, "nothing is commanded until its journal can be read and written");
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(retry) => retry = (retry * 2).min(LAST_RETRY),
+            () = rollouts.stop.cancelled() => return,
+        }
+    }
+}
+
+/// Why a driver gives its machine up: what is in memory may differ from what is stored.
+#[derive(Debug, thiserror::Error)]
+enum Lost {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the journal is damaged: {0}")]
+    Illegal(#[from] dv_rollout::IllegalRecord),
+}
+
+struct Driver<'a> {
+    rollouts: &'a Arc<Rollouts>,
+    active: &'a Active,
+    machine: Rollout,
+    /// The session in which the machine believes each host to be.
+    sessions: HashMap<HostName, u64>,
+    /// The report of this many records, if somebody asked for it.
+    report: Option<Arc<Report>>,
+    ended: Option<(Header, Report)>,
+}
+
+impl<'a> Driver<'a> {
+    /// The machine as its journal tells, with the first turn of this reign still to come.
+    async fn load(rollouts: &'a Arc<Rollouts>, active: &'a Active) -> Result<Self, Lost> {
+        let id = active.header.rollout;
+        let records = rollouts.journal.all_records(id).await?;
+        let machine = Rollout::replay(id, Arc::clone(&active.plan), &records)?;
+        let sessions = HashMap::new();
+        Ok(Self { rollouts, active, machine, sessions, report: None, ended: None })
+    }
+
+    async fn run(&mut self) -> Result<(Header, Report), Lost> {
+        let first = match self.machine.last_record() {
+            0 => Event::Start {
+                by: self.active.header.by.clone(),
+                reason: self.active.header.reason.clone(),
+            },
+            _ => Event::Recover,
+        };
+        let mut mail = self.active.mailbox.take();
+        mail.links.extend(self.active.hosts.iter().cloned());
+        self.turn(Some(first), mail).await?;
+        loop {
+            if let Some(ended) = self.ended.take() {
+                return Ok(ended);
+            }
+            let deadline = self.machine.next_deadline();
+            tokio::select! {
+                () = self.active.mailbox.wait() => {}
+                () = self.sleep_until(deadline) => {}
+            }
+            let mail = self.active.mailbox.take();
+            self.turn(None, mail).await?;
+        }
+    }
+
+    async fn sleep_until(&self, deadline: Option<Timestamp>) {
+        match deadline {
+            Some(at) => self.rollouts.clock.sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// One turn. An error means that the machine may be ahead of the journal.
+    async fn turn(&mut self, first: Option<Event>, mut mail: Mail) -> Result<(), StoreError> {
+        let mut events = Vec::from_iter(first);
+        let verbs = self.verbs(&mut mail, &mut events);
+        let outcomes = events.len();
+        events.extend(mail.outcomes.iter().map(|((_, host), outcome)| Event::Outcome {
+            host: host.clone(),
+            outcome: outcome.clone(),
+        }));
+        self.links(&mut mail, &mut events);
+        self.health(&mut mail, &mut events);
+
+        let now = self.rollouts.clock.now();
+        let Turn { step, rejected } = self.machine.turn(self.rollouts.journal.epoch(), now, events);
+        let rejected: HashMap<usize, String> =
+            rejected.into_iter().map(|rejected| (rejected.event, rejected.why)).collect();
+
+        if !step.records().is_empty() {
+            self.report = None;
+        }
+        let last = self.machine.is_ended().then(|| self.machine.report());
+        let mut closed = None;
+        let (journal, header) = (&self.rollouts.journal, &self.active.header);
+        let committed = step
+            .commit(async |records| match &last {
+                None => journal.append(header.rollout, &records).await,
+                Some(report) => {
+                    closed = Some(journal.close(header, &records, report).await?);
+                    Ok(())
+                }
+            })
+            .await;
+        let effects = match committed {
+            Ok(effects) => effects,
+            Err(why) => {
+                answer_all(verbs, &format!("it could not be saved: {why}"));
+                if why.is_final() {
+                    tracing::error!(rollout = %header.rollout, %why, "these news are dropped");
+                } else {
+                    self.active.mailbox.put_back(mail.outcomes);
+                }
+                return Err(why);
+            }
+        };
+        self.publish();
+        for effect in effects {
+            self.carry_out(effect);
+        }
+        for (event, answer) in verbs {
+            // Whoever asked may be gone.
+            let _ = answer.send(rejected.get(&event).map_or(Ok(()), |why| Err(why.clone())));
+        }
+        for (i, ((_, host), outcome)) in mail.outcomes.into_iter().enumerate() {
+            if let Some(why) = rejected.get(&(outcomes + i)) {
+                tracing::warn!(%host, %why, "an outcome is not taken");
+                self.rollouts.late(&host, outcome).await;
+            }
+        }
+        self.answer_reports(mail.reports);
+        self.ended = closed.zip(last);
+        Ok(())
+    }
+
+    fn verbs(
+        &self,
+        mail: &mut Mail,
+        events: &mut Vec<Event>,
+    ) -> Vec<(usize, oneshot::Sender<Verdict>)> {
+        let mut answers = Vec::new();
+        for said in mail.verbs.drain(..) {
+            answers.push((events.len(), said.answer));
+            events.push(Event::Operator { by: said.by, verb: said.verb, reason: said.reason });
+        }
+        answers
+    }
+
+    /// What became of the hosts' links since the machine was told last.
+    fn links(&mut self, mail: &mut Mail, events: &mut Vec<Event>) {
+        for host in std::mem::take(&mut mail.links) {
+            let now = self.rollouts.fleet.session(&host);
+            let before = match now {
+                Some(session) => self.sessions.insert(host.clone(), session),
+                None => self.sessions.remove(&host),
+            };
+            match (before, now) {
+                (before, Some(_)) if before != now => events.push(Event::Connected { host }),
+                (Some(_), None) => events.push(Event::Disconnected { host }),
+                _ => {}
+            }
+        }
+    }
+
+    /// Probes' answers of sessions that are live.
+    fn health(&self, mail: &mut Mail, events: &mut Vec<Event>) {
+        for (host, turned) in std::mem::take(&mut mail.health) {
+            if self.sessions.get(&host) == Some(&turned.session) {
+                events.push(Event::Health { host, good: turned.good, why: turned.why });
+            }
+        }
+    }
+
+    fn carry_out(&self, effect: Effect) {
+        let service = || self.active.header.service.clone();
+        let (host, order) = match effect {
+            Effect::Send { host, command } => (host, Order::Command(command)),
+            Effect::Cancel { host, command } => (host, Order::Cancel(command)),
+            Effect::Acknowledge { host, command } => (host, Order::Acknowledge(command)),
+            Effect::Watch { host, probing } => (host, Order::Watch { service: service(), probing }),
+            Effect::Unwatch { host } => (host, Order::Unwatch { service: service() }),
+        };
+        self.rollouts.fleet.send(&host, order);
+    }
+
+    fn publish(&self) {
+        let head = Head { record: self.machine.last_record(), ended: self.machine.is_ended() };
+        self.active.feed.publish(head);
+    }
+
+    fn answer_reports(&mut self, asked: Vec<oneshot::Sender<Arc<Report>>>) {
+        for answer in asked {
+            let report = self.report.get_or_insert_with(|| Arc::new(self.machine.report()));
+            let _ = answer.send(Arc::clone(report));
+        }
+    }
+}
+
+fn answer_all(verbs: Vec<(usize, oneshot::Sender<Verdict>)>, why: &str) {
+    for (_, answer) in verbs {
+        let _ = answer.send(Err(why.to_owned()));
+    }
+}

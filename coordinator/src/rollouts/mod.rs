@@ -1,0 +1,156 @@
+//! Rollouts that are under way.
+//!
+//! ```text
+//! agents' words, operators' verbs ──▶ Mailbox ──▶ Driver: turn ─▶ append ─▶ effects ──▶ Fleet
+//!                                                           │
+//!                                     watchers ◀── Feed ◀───┘   (records they read from the journal themselves)
+//! ```
+
+mod driver;
+mod feed;
+mod mailbox;
+mod route;
+mod start;
+mod watch;
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+};
+
+use dv_types::{HostName, Plan, Report, RolloutId};
+use tokio::sync::{oneshot, watch as channel};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    fleet::Fleet,
+    ports::Clock,
+    refusal::Refusal,
+    services::Book,
+    store::{Header, Journal},
+};
+use feed::Feed;
+use mailbox::Mailbox;
+
+pub(crate) use start::{Beginning, Maker};
+pub(crate) use watch::Sight;
+
+/// All rollouts, and what drives the unfinished ones.
+pub(crate) struct Rollouts {
+    pub(crate) journal: Journal,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) fleet: Arc<Fleet>,
+    book: Mutex<Book>,
+    active: RwLock<BTreeMap<RolloutId, Arc<Active>>>,
+    /// One rollout is made at a time.
+    making: tokio::sync::Mutex<()>,
+    /// Turns whenever a rollout begins or ends.
+    changed: channel::Sender<()>,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stop: CancellationToken,
+}
+
+/// An unfinished rollout.
+pub(crate) struct Active {
+    pub(crate) header: Header,
+    pub(crate) plan: Arc<Plan>,
+    hosts: HashSet<HostName>,
+    mailbox: Mailbox,
+    feed: Feed,
+}
+
+impl Rollouts {
+    /// The rollouts of `journal`. None is driven yet: see [`crate::recover`].
+    pub(crate) fn new(
+        journal: Journal,
+        clock: Arc<dyn Clock>,
+        fleet: Arc<Fleet>,
+        book: Book,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            journal,
+            clock,
+            fleet,
+            book: Mutex::new(book),
+            active: RwLock::default(),
+            making: tokio::sync::Mutex::default(),
+            changed: channel::Sender::new(()),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        })
+    }
+
+    pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn find(&self, id: RolloutId) -> Option<Arc<Active>> {
+        self.active.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    fn all_active(&self) -> Vec<Arc<Active>> {
+        self.active.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// How many rollouts are unfinished.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.active.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Resolves whenever a rollout begins or ends after this call.
+    pub(crate) fn changes(&self) -> channel::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Where a rollout stands.
+    pub(crate) async fn report(&self, id: RolloutId) -> Result<Report, Refusal> {
+        let mut report = loop {
+            match self.find(id) {
+                Some(active) => {
+                    let (ask, answer) = oneshot::channel();
+                    active.mailbox.ask_report(ask);
+                    tokio::select! {
+                        report = answer => if let Ok(report) = report {
+                            break Report::clone(&report);
+                        },
+                        () = self.stop.cancelled() => return Err(Refusal::Stopping),
+                    }
+                    // It ended in between.
+                    tokio::task::yield_now().await;
+                }
+                None => {
+                    let end = {
+                        let book = self.book();
+                        let header = book.header(id).ok_or(Refusal::NoRollout(id))?;
+                        header.end.clone()
+                    };
+                    if let Some(end) = end {
+                        break self.journal.last_report(&end).await?;
+                    }
+                    // Its driver is about to begin, or just ended.
+                    tokio::task::yield_now().await;
+                }
+            }
+        };
+        report.reversed_by = self.book().reversed_by(id);
+        Ok(report)
+    }
+
+    /// The same without the hosts.
+    pub(crate) async fn summary(&self, id: RolloutId) -> Result<Report, Refusal> {
+        let end = self.book().header(id).and_then(|header| header.end.clone());
+        match end {
+            Some(end) => Ok(Report { reversed_by: self.book().reversed_by(id), ..end.summary }),
+            None => Ok(Report { hosts: Vec::new(), ..self.report(id).await? }),
+        }
+    }
+
+    /// The plan of a rollout.
+    pub(crate) async fn plan(&self, id: RolloutId) -> Result<Arc<Plan>, Refusal> {
+        if let Some(active) = self.find(id) {
+            return Ok(Arc::clone(&active.plan));
+        }
+        let hash = self.book().header(id).ok_or(Refusal::NoRollout(id))?.plan.clone();
+        Ok(Arc::new(self.journal.plan(&hash).await?))
+    }
+}

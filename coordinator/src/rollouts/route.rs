@@ -1,0 +1,117 @@
+//! Agents' words and operators' verbs find the rollout that they are for.
+
+use std::sync::Arc;
+
+use dv_types::{HostName, Outcome, RolloutId, ServiceName, record::Verb};
+use tokio::sync::oneshot;
+
+use super::{
+    Active, Rollouts,
+    feed::Progress,
+    mailbox::{Said, Turned},
+};
+use crate::{
+    fleet::{Cut, Order, Word},
+    refusal::Refusal,
+};
+
+impl Rollouts {
+    /// A host came or went.
+    pub(crate) fn link_changed(self: &Arc<Self>, host: &HostName) {
+        for active in self.of_host(host) {
+            active.mailbox.post_link(host.clone());
+        }
+        if self.fleet.session(host).is_some() {
+            for service in self.book().services_missed_by(host) {
+                self.next_soon(service);
+            }
+        }
+    }
+
+    fn of_host<'h>(&self, host: &'h HostName) -> impl Iterator<Item = Arc<Active>> + use<'h> {
+        self.all_active().into_iter().filter(move |active| active.hosts.contains(host))
+    }
+
+    /// A host said something, in this session of it.
+    pub(crate) async fn heard(&self, host: &HostName, session: u64, word: Word) {
+        match word {
+            Word::Heartbeat => {}
+            Word::Progress { command, text } => {
+                if let Some(active) = self.find(command.rollout) {
+                    active.feed.say(Progress { host: host.clone(), command, text });
+                }
+            }
+            Word::Outcome(outcome) => self.outcome(host, session, outcome).await,
+            Word::Health { service, good, why } => {
+                for active in self.of_host(host).filter(|a| a.header.service == service) {
+                    let turned = Turned { session, good, why: why.clone() };
+                    active.mailbox.post_health(host.clone(), turned);
+                }
+            }
+            Word::Facts { request, facts } => self.fleet.answer(host, request, facts),
+        }
+    }
+
+    async fn outcome(&self, host: &HostName, session: u64, outcome: Outcome) {
+        match self.find(outcome.command.rollout) {
+            Some(active) => {
+                if !active.mailbox.post_outcome(host.clone(), outcome) {
+                    tracing::warn!(%host, "it reports more outcomes than it was given commands: cut");
+                    self.fleet.cut(host, session, Cut::Slow);
+                }
+            }
+            None => self.late(host, outcome).await,
+        }
+    }
+
+    /// Keeps an outcome that changes nothing any more, so that the agent may forget it.
+    pub(super) async fn late(&self, host: &HostName, outcome: Outcome) {
+        let command = outcome.command;
+        let known = self.book().header(command.rollout).is_some();
+        tracing::info!(%host, %command, result = %outcome.result, known, "an outcome that nobody waits for");
+        if known && let Err(why) = self.journal.keep_late(host, &outcome).await {
+            // Not acknowledged: the agent says it again at its next connection.
+            tracing::error!(%host, %command, %why, "it can't be kept");
+            return;
+        }
+        self.fleet.send(host, Order::Acknowledge(command));
+    }
+
+    /// Says a verb to a rollout, and waits until it is in its journal or refused.
+    pub(crate) async fn operate(
+        &self,
+        id: RolloutId,
+        by: String,
+        verb: Verb,
+        reason: Option<String>,
+    ) -> Result<(), Refusal> {
+        let Some(active) = self.find(id) else {
+            let book = self.book();
+            let header = book.header(id).ok_or(Refusal::NoRollout(id))?;
+            let state = header.end.as_ref().map(|end| &end.summary.state);
+            return Err(Refusal::Rejected(match (state, &verb) {
+                (_, Verb::Rollback) => {
+                    format!("{id} has ended: take it back with `dvctl rollback {id}`")
+                }
+                (Some(dv_types::report::State::Ended(verdict)), verb) => {
+                    format!("{id} has {verdict}: there is nothing left to {verb}")
+                }
+                (_, verb) => format!("{id} has ended: there is nothing left to {verb}"),
+            }));
+        };
+        let (answer, verdict) = oneshot::channel();
+        active.mailbox.post_verb(Said { by, verb, reason, answer });
+        tokio::select! {
+            verdict = verdict => match verdict {
+                Ok(verdict) => verdict.map_err(Refusal::Rejected),
+                Err(_) => Err(Refusal::Rejected(format!("{id} has ended meanwhile"))),
+            },
+            () = self.stop.cancelled() => Err(Refusal::Stopping),
+        }
+    }
+
+    /// Whether a service's rollout is unfinished.
+    pub(crate) fn unfinished_of(&self, service: &ServiceName) -> Option<RolloutId> {
+        self.book().active(service)
+    }
+}

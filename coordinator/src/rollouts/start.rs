@@ -1,0 +1,123 @@
+//! A rollout is made, driven, and ends.
+
+use std::sync::Arc;
+
+use dv_types::{Plan, Report, RolloutId, ServiceName};
+use tokio::sync::MutexGuard;
+
+use super::{Active, Rollouts, driver::drive, feed::Feed, mailbox::Mailbox};
+use crate::{
+    ports::StoreError,
+    refusal::Refusal,
+    store::{BadMark, Header},
+};
+
+/// A rollout that is to begin.
+pub(crate) struct Beginning {
+    pub(crate) plan: Plan,
+    pub(crate) by: String,
+    pub(crate) reason: Option<String>,
+    /// What is marked bad along with it.
+    pub(crate) bad: Option<BadMark>,
+}
+
+/// The right to make a rollout; whoever holds it sees the book as it will stay.
+pub(crate) struct Maker<'a> {
+    rollouts: &'a Arc<Rollouts>,
+    _alone: MutexGuard<'a, ()>,
+}
+
+impl Rollouts {
+    /// Waits for the right to make a rollout.
+    pub(crate) async fn maker(self: &Arc<Self>) -> Maker<'_> {
+        Maker { rollouts: self, _alone: self.making.lock().await }
+    }
+
+    /// Begins to drive a rollout that is in the store.
+    pub(crate) fn launch(self: &Arc<Self>, header: Header, plan: Arc<Plan>) {
+        let active = Arc::new(Active {
+            hosts: plan.hosts.iter().map(|host| host.name.clone()).collect(),
+            mailbox: Mailbox::new(plan.hosts.len()),
+            feed: Feed::new(),
+            header,
+            plan,
+        });
+        self.active_mut(|all| all.insert(active.header.rollout, Arc::clone(&active)));
+        self.tasks.spawn(drive(Arc::clone(self), active));
+    }
+
+    /// A rollout is over, and its store knows it.
+    pub(super) fn ended(self: &Arc<Self>, active: &Active, header: Header, report: &Report) {
+        let id = header.rollout;
+        let service = header.service.clone();
+        tracing::info!(rollout = %id, %service, state = ?report.state, "ended");
+        self.book().ended(header, report);
+        self.active_mut(|all| all.remove(&id));
+        active.feed.publish(super::feed::Head { record: report.record, ended: true });
+        self.changed.send_replace(());
+        self.next_soon(service);
+    }
+
+    /// Looks, in a task of its own, what a service needs now that nothing of it is under way.
+    pub(crate) fn next_soon(self: &Arc<Self>, service: ServiceName) {
+        let rollouts = Arc::clone(self);
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = crate::follow::follow(&rollouts, &service) => {}
+                () = rollouts.stop.cancelled() => {}
+            }
+        });
+    }
+
+    fn active_mut<T>(
+        &self,
+        change: impl FnOnce(&mut std::collections::BTreeMap<RolloutId, Arc<Active>>) -> T,
+    ) -> T {
+        change(&mut self.active.write().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}
+
+impl Maker<'_> {
+    /// Makes a rollout: from here on it is in the store, and will be carried out.
+    pub(crate) async fn begin(&self, beginning: Beginning) -> Result<RolloutId, Refusal> {
+        let Beginning { plan, by, reason, bad } = beginning;
+        let rollouts = self.rollouts;
+        if rollouts.stop.is_cancelled() {
+            return Err(Refusal::Stopping);
+        }
+        if let Some(rollout) = rollouts.unfinished_of(&plan.service) {
+            return Err(Refusal::Busy { service: plan.service, rollout });
+        }
+        let header = Header {
+            rollout: rollouts.journal.next_rollout().await?,
+            service: plan.service.clone(),
+            version: plan.version.clone(),
+            kind: plan.kind.clone(),
+            plan: rollouts.journal.save_plan(&plan).await?,
+            by,
+            reason,
+            created: rollouts.clock.now(),
+            end: None,
+        };
+        rollouts.journal.create(&header, bad.as_ref()).await?;
+        let id = header.rollout;
+        tracing::info!(rollout = %id, service = %header.service, version = %header.version, by = header.by, "{} begins", header.kind);
+        {
+            let mut book = rollouts.book();
+            book.begun(&header);
+            if let Some(bad) = bad {
+                book.mark_bad(bad);
+            }
+        }
+        rollouts.launch(header, Arc::new(plan));
+        rollouts.changed.send_replace(());
+        Ok(id)
+    }
+
+    /// Takes the mark off a version that is started again.
+    pub(crate) async fn forgive(&self, plan: &Plan) -> Result<(), StoreError> {
+        self.rollouts.journal.forgive(&plan.service, &plan.version).await?;
+        self.rollouts.book().forgive(&plan.service, &plan.version);
+        Ok(())
+    }
+}

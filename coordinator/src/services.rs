@@ -1,0 +1,189 @@
+//! The book of services: which rollouts there were, what they left on each host, which versions are bad.
+//! A fold over the stored headers and last reports, kept up as rollouts begin and end.
+
+use std::collections::{BTreeMap, HashMap};
+
+use dv_types::{
+    HostName, Report, RolloutId, ServiceName, Version,
+    plan::Kind,
+    record::Verdict,
+    report::{Phase, State},
+};
+
+use crate::{
+    ports::StoreError,
+    store::{BadMark, Header, Journal},
+};
+
+/// The book.
+#[derive(Debug, Default)]
+pub(crate) struct Book {
+    rollouts: BTreeMap<RolloutId, Header>,
+    services: BTreeMap<ServiceName, Service>,
+}
+
+#[derive(Debug, Default)]
+struct Service {
+    /// The unfinished rollout.
+    active: Option<RolloutId>,
+    /// Rollouts by number; of those that were taken back, what did it.
+    reversed: BTreeMap<RolloutId, RolloutId>,
+    hosts: HashMap<HostName, OnHost>,
+    /// Hosts that were out of reach of the rollout that they should follow.
+    missed: BTreeMap<HostName, RolloutId>,
+    bad: BTreeMap<Version, BadMark>,
+}
+
+/// What the last rollout of a service left on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OnHost {
+    /// The version; nothing where the rollout did not end well there.
+    pub(crate) version: Option<Version>,
+    /// The rollout.
+    pub(crate) rollout: RolloutId,
+}
+
+impl Book {
+    /// Reads the store.
+    pub(crate) async fn read(journal: &Journal) -> Result<Self, StoreError> {
+        let mut book = Self::default();
+        for mark in journal.bad_versions().await? {
+            book.mark_bad(mark);
+        }
+        for header in journal.headers().await? {
+            book.begun(&header);
+            if let Some(end) = &header.end {
+                let report = journal.last_report(end).await?;
+                book.ended(header, &report);
+            }
+        }
+        Ok(book)
+    }
+
+    /// A rollout was made.
+    pub(crate) fn begun(&mut self, header: &Header) {
+        let service = self.services.entry(header.service.clone()).or_default();
+        service.active = Some(header.rollout);
+        if let Kind::Reversal { of } = header.kind {
+            service.reversed.insert(of, header.rollout);
+            // Nobody follows there any more.
+            service.missed.retain(|_, rollout| *rollout != of);
+        }
+        self.rollouts.insert(header.rollout, header.clone());
+    }
+
+    /// A rollout is over.
+    pub(crate) fn ended(&mut self, header: Header, report: &Report) {
+        let id = header.rollout;
+        let service = self.services.entry(header.service.clone()).or_default();
+        service.active.take_if(|active| *active == id);
+        // Where a host that was out of reach belongs, once it is back.
+        let follow = match header.kind {
+            Kind::Forward if report.state == State::Ended(Verdict::Succeeded) => Some(id),
+            Kind::Forward => None,
+            Kind::Reversal { .. } => Some(id),
+            Kind::CatchUp { of } => Some(of),
+        };
+        for host in &report.hosts {
+            if host.touched {
+                let version = host.to.clone().filter(|_| host.phase == Phase::Healthy);
+                service.hosts.insert(host.name.clone(), OnHost { version, rollout: id });
+            }
+            match (host.phase, follow) {
+                (Phase::Unreachable, Some(rollout)) => {
+                    service.missed.insert(host.name.clone(), rollout);
+                }
+                (Phase::Healthy, _) | (Phase::Failed | Phase::Skipped, Some(_)) => {
+                    service.missed.remove(&host.name);
+                }
+                _ => {}
+            }
+        }
+        self.rollouts.insert(id, header);
+    }
+
+    pub(crate) fn mark_bad(&mut self, mark: BadMark) {
+        let service = self.services.entry(mark.service.clone()).or_default();
+        service.bad.insert(mark.version.clone(), mark);
+    }
+
+    pub(crate) fn forgive(&mut self, service: &ServiceName, version: &Version) {
+        if let Some(service) = self.services.get_mut(service) {
+            service.bad.remove(version);
+        }
+    }
+
+    /// The mark on a version that was rolled back.
+    pub(crate) fn bad(&self, service: &ServiceName, version: &Version) -> Option<&BadMark> {
+        self.services.get(service)?.bad.get(version)
+    }
+
+    /// The service's unfinished rollout.
+    pub(crate) fn active(&self, service: &ServiceName) -> Option<RolloutId> {
+        self.services.get(service)?.active
+    }
+
+    /// The rollout that takes `id` back.
+    pub(crate) fn reversed_by(&self, id: RolloutId) -> Option<RolloutId> {
+        let header = self.rollouts.get(&id)?;
+        let reversed = &self.services.get(&header.service)?.reversed;
+        // Hosts that were brought to a rollout later go back with it.
+        let followed = match header.kind {
+            Kind::CatchUp { of } => reversed.get(&of),
+            _ => None,
+        };
+        reversed.get(&id).or(followed).copied()
+    }
+
+    pub(crate) fn header(&self, id: RolloutId) -> Option<&Header> {
+        self.rollouts.get(&id)
+    }
+
+    /// Rollouts, the newest first.
+    pub(crate) fn newest(&self) -> impl Iterator<Item = &Header> {
+        self.rollouts.values().rev()
+    }
+
+    /// Rollouts that brought late hosts to `id`, the oldest first.
+    pub(crate) fn catch_ups(&self, id: RolloutId) -> impl Iterator<Item = &Header> {
+        self.rollouts
+            .range(id..)
+            .map(|(_, header)| header)
+            .filter(move |header| matches!(header.kind, Kind::CatchUp { of } if of == id))
+    }
+
+    /// What each service's last rollout left on a host.
+    pub(crate) fn on_host<'b>(
+        &'b self,
+        host: &'b HostName,
+    ) -> impl Iterator<Item = (&'b ServiceName, &'b OnHost)> {
+        self.services
+            .iter()
+            .filter_map(move |(name, service)| Some((name, service.hosts.get(host)?)))
+    }
+
+    /// The version that the last rollout of a service left on a host.
+    pub(crate) fn version(&self, service: &ServiceName, host: &HostName) -> Option<Version> {
+        self.services.get(service)?.hosts.get(host)?.version.clone()
+    }
+
+    /// The hosts that should follow a rollout of a service, and which.
+    pub(crate) fn missed<'b>(
+        &'b self,
+        service: &ServiceName,
+    ) -> impl Iterator<Item = (&'b HostName, RolloutId)> {
+        let service = self.services.get(service);
+        service.into_iter().flat_map(|s| s.missed.iter().map(|(host, rollout)| (host, *rollout)))
+    }
+
+    /// The services of which a host missed a rollout.
+    pub(crate) fn services_missed_by(&self, host: &HostName) -> Vec<ServiceName> {
+        let missed = self.services.iter().filter(|(_, service)| service.missed.contains_key(host));
+        missed.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Every service that ever had a rollout.
+    pub(crate) fn services(&self) -> Vec<ServiceName> {
+        self.services.keys().cloned().collect()
+    }
+}

@@ -1,0 +1,61 @@
+//! Starting a rollout: everything that can forbid it is looked at before anything is written.
+
+use std::sync::Arc;
+
+use dv_types::{Manifest, RolloutId, Version};
+
+use crate::{
+    planner,
+    refusal::Refusal,
+    rollouts::{Beginning, Rollouts},
+};
+
+/// What an operator asks for.
+pub(crate) struct Wish {
+    pub(crate) manifest: Manifest,
+    pub(crate) version: Version,
+    /// Start it although the version was rolled back.
+    pub(crate) force: bool,
+    pub(crate) reason: Option<String>,
+    /// The plan that was agreed on.
+    pub(crate) plan_hash: Option<String>,
+    pub(crate) by: String,
+}
+
+/// Plans a rollout and begins it.
+pub(crate) async fn start(rollouts: &Arc<Rollouts>, wish: Wish) -> Result<RolloutId, Refusal> {
+    let Wish { manifest, version, force, reason, plan_hash, by } = wish;
+    if force && reason.is_none() {
+        return Err(Refusal::Invalid(
+            "--force needs a --reason: it stays in the record".to_owned(),
+        ));
+    }
+    // Looked at before the hosts are asked; what counts is looked at again when the rollout is made.
+    if let Some(rollout) = rollouts.unfinished_of(&manifest.service) {
+        return Err(Refusal::Busy { service: manifest.service, rollout });
+    }
+    let forgiven = match rollouts.book().bad(&manifest.service, &version).cloned() {
+        Some(mark) if !force => {
+            return Err(Refusal::BadVersion {
+                service: mark.service,
+                version: mark.version,
+                rollout: mark.rollout,
+                reason: mark.reason,
+                at: mark.at,
+            });
+        }
+        mark => mark.is_some(),
+    };
+    let plan = planner::accept(planner::plan(rollouts, &manifest, &version).await?)?;
+    let now = plan.hash();
+    if plan_hash.is_some_and(|agreed| agreed != now) {
+        return Err(Refusal::PlanChanged { now });
+    }
+    let maker = rollouts.maker().await;
+    let id = maker.begin(Beginning { plan: plan.clone(), by, reason, bad: None }).await?;
+    if forgiven && let Err(why) = maker.forgive(&plan).await {
+        // The rollout goes on; the mark stays until the next one.
+        tracing::error!(rollout = %id, %why, "the version stays marked as bad");
+    }
+    Ok(id)
+}

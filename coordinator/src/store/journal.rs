@@ -1,0 +1,302 @@
+//! The store in our words. What belongs together is written together.
+
+use dv_types::{CommandId, Epoch, HostName, Outcome, Plan, Record, Report, RolloutId, ServiceName};
+use serde::{Serialize, de::DeserializeOwned};
+use std::sync::Arc;
+
+use super::{
+    BadMark, Batch, End, Header, HostRecord, Key, TokenRecord,
+    value::{decode, encode},
+};
+use crate::ports::{Store, StoreError};
+
+/// Entries that are read at once.
+const PAGE: usize = 512;
+
+/// The coordinator's memory, in its reign. A reign that is over can write no record any more.
+#[derive(Clone)]
+pub struct Journal {
+    store: Arc<dyn Store>,
+    epoch: Epoch,
+}
+
+impl Journal {
+    /// Begins a reign: the epoch that was stored rises by one.
+    pub async fn open(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+        let key = Key::epoch();
+        let before = store.get(key.clone()).await?;
+        let last: Epoch =
+            before.as_deref().map(|bytes| decode(&key, bytes)).transpose()?.unwrap_or_default();
+        let epoch = Epoch(last.0 + 1);
+        let value = encode(&key, &epoch)?;
+        store.commit(Batch::default().expect(key.clone(), before).put(key, value)).await?;
+        Ok(Self { store, epoch })
+    }
+
+    /// This reign's number.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// A batch that only the present reign can write.
+    fn batch(&self) -> Result<Batch, StoreError> {
+        let key = Key::epoch();
+        let value = encode(&key, &self.epoch)?;
+        Ok(Batch::default().expect(key, Some(value)))
+    }
+
+    async fn get<T: DeserializeOwned>(&self, key: Key) -> Result<Option<T>, StoreError> {
+        let bytes = self.store.get(key.clone()).await?;
+        bytes.map(|bytes| decode(&key, &bytes)).transpose()
+    }
+
+    async fn all<T: DeserializeOwned>(&self, prefix: Key) -> Result<Vec<T>, StoreError> {
+        let mut found = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.store.scan(prefix.clone(), after.take(), PAGE).await?;
+            for (key, value) in &page {
+                found.push(decode(key, value)?);
+            }
+            match page.last() {
+                Some((key, _)) if page.len() == PAGE => after = Some(key.clone()),
+                _ => return Ok(found),
+            }
+        }
+    }
+
+    async fn document<T: DeserializeOwned>(&self, hash: &str) -> Result<T, StoreError> {
+        let damaged = |why: String| StoreError::Damaged { what: format!("document {hash}"), why };
+        let text = self.store.document(hash.to_owned()).await?;
+        let text = text.ok_or_else(|| damaged("it is missing".to_owned()))?;
+        serde_json::from_str(&text).map_err(|why| damaged(why.to_string()))
+    }
+
+    async fn save_document<T: Serialize>(&self, document: &T) -> Result<String, StoreError> {
+        let text = serde_json::to_string(document).map_err(StoreError::failed)?;
+        self.store.save_document(text).await
+    }
+
+    /// Every rollout, the oldest first.
+    pub async fn headers(&self) -> Result<Vec<Header>, StoreError> {
+        self.all(Key::headers()).await
+    }
+
+    /// Keeps a plan, and answers with the name under which a header finds it.
+    pub async fn save_plan(&self, plan: &Plan) -> Result<String, StoreError> {
+        self.save_document(plan).await
+    }
+
+    /// The plan of this name.
+    pub async fn plan(&self, hash: &str) -> Result<Plan, StoreError> {
+        self.document(hash).await
+    }
+
+    /// The number that the next rollout gets.
+    pub async fn next_rollout(&self) -> Result<RolloutId, StoreError> {
+        Ok(self.get(Key::next_rollout()).await?.unwrap_or(RolloutId(1)))
+    }
+
+    /// Makes a rollout known. Refused if its service has an unfinished one. A reversal takes its turn out of
+    /// those that are due, and `bad` goes with it.
+    pub async fn create(&self, header: &Header, bad: Option<&BadMark>) -> Result<(), StoreError> {
+        let next = Key::next_rollout();
+        let before = match header.rollout {
+            RolloutId(1) => None,
+            id => Some(encode(&next, &id)?),
+        };
+        let after = encode(&next, &RolloutId(header.rollout.0 + 1))?;
+        let (key, active) = (Key::header(header.rollout), Key::active(&header.service));
+        let value = encode(&key, header)?;
+        let unfinished = encode(&active, &header.rollout)?;
+        let mut batch = self
+            .batch()?
+            .expect(next.clone(), before)
+            .put(next, after)
+            .create(key, value)
+            .create(active, unfinished);
+        if let dv_types::plan::Kind::Reversal { of } = header.kind {
+            batch = batch.delete(Key::reversal_due(of)).delete(Key::all_at_once(of));
+        }
+        if let Some(bad) = bad {
+            let key = Key::bad_version(&bad.service, &bad.version);
+            let value = encode(&key, bad)?;
+            batch = batch.put(key, value);
+        }
+        self.store.commit(batch).await
+    }
+
+    fn with_records(&self, id: RolloutId, records: &[Record]) -> Result<Batch, StoreError> {
+        let mut batch = self.batch()?;
+        for record in records {
+            let key = Key::record(id, record.number);
+            let value = encode(&key, record)?;
+            batch = batch.create(key, value);
+        }
+        Ok(batch)
+    }
+
+    /// Adds records to a rollout's journal.
+    pub async fn append(&self, id: RolloutId, records: &[Record]) -> Result<(), StoreError> {
+        self.store.commit(self.with_records(id, records)?).await
+    }
+
+    /// Adds a rollout's last records, and closes it. Answers with the header that is stored now.
+    pub async fn close(
+        &self,
+        header: &Header,
+        records: &[Record],
+        report: &Report,
+    ) -> Result<Header, StoreError> {
+        let document = self.save_document(report).await?;
+        let summary = Report { hosts: Vec::new(), ..report.clone() };
+        let closed = Header { end: Some(End { summary, report: document }), ..header.clone() };
+        let key = Key::header(header.rollout);
+        let value = encode(&key, &closed)?;
+        let mut batch = self
+            .with_records(header.rollout, records)?
+            .put(key, value)
+            .delete(Key::active(&header.service));
+        if report.rollback {
+            let key = Key::reversal_due(header.rollout);
+            let value = encode(&key, &header.rollout)?;
+            batch = batch.put(key, value);
+        }
+        self.store.commit(batch).await?;
+        Ok(closed)
+    }
+
+    /// Records of a rollout, in order, those after number `after`; a page at a time.
+    pub async fn records(&self, id: RolloutId, after: u64) -> Result<Vec<Record>, StoreError> {
+        let page = self.store.scan(Key::records(id), Some(Key::record(id, after)), PAGE).await?;
+        page.iter().map(|(key, value)| decode(key, value)).collect()
+    }
+
+    /// Every record of a rollout.
+    pub async fn all_records(&self, id: RolloutId) -> Result<Vec<Record>, StoreError> {
+        self.all(Key::records(id)).await
+    }
+
+    /// The last report of a rollout that has ended.
+    pub async fn last_report(&self, end: &End) -> Result<Report, StoreError> {
+        self.document(&end.report).await
+    }
+
+    /// Rollouts that are to be taken back, the lowest number first.
+    pub async fn reversals_due(&self) -> Result<Vec<RolloutId>, StoreError> {
+        self.all(Key::reversals_due()).await
+    }
+
+    /// Notes that rollouts are to be taken back, and whether all their hosts at once.
+    pub async fn demand_reversal(
+        &self,
+        rollouts: &[RolloutId],
+        all_at_once: bool,
+    ) -> Result<(), StoreError> {
+        let mut batch = self.batch()?;
+        for &id in rollouts {
+            let key = Key::reversal_due(id);
+            let value = encode(&key, &id)?;
+            batch = batch.put(key, value);
+            if all_at_once {
+                let key = Key::all_at_once(id);
+                let value = encode(&key, &true)?;
+                batch = batch.put(key, value);
+            }
+        }
+        self.store.commit(batch).await
+    }
+
+    /// Notes that, when this rollout is taken back, it shall be on all its hosts at once.
+    pub async fn wish_all_at_once(&self, id: RolloutId) -> Result<(), StoreError> {
+        let key = Key::all_at_once(id);
+        let value = encode(&key, &true)?;
+        self.store.commit(self.batch()?.put(key, value)).await
+    }
+
+    /// Whether all hosts of this rollout go back at once.
+    pub async fn is_all_at_once(&self, id: RolloutId) -> Result<bool, StoreError> {
+        Ok(self.get(Key::all_at_once(id)).await?.unwrap_or_default())
+    }
+
+    /// Notes that a rollout is not taken back after all.
+    pub async fn forget_reversal(&self, id: RolloutId) -> Result<(), StoreError> {
+        let batch = self.batch()?.delete(Key::reversal_due(id)).delete(Key::all_at_once(id));
+        self.store.commit(batch).await
+    }
+
+    /// Every version that was rolled back.
+    pub async fn bad_versions(&self) -> Result<Vec<BadMark>, StoreError> {
+        self.all(Key::bad_versions()).await
+    }
+
+    /// Takes the mark off a version, because a person starts it again.
+    pub async fn forgive(
+        &self,
+        service: &ServiceName,
+        version: &dv_types::Version,
+    ) -> Result<(), StoreError> {
+        self.store.commit(self.batch()?.delete(Key::bad_version(service, version))).await
+    }
+
+    /// Keeps an outcome that came after its rollout had ended.
+    pub async fn keep_late(&self, host: &HostName, outcome: &Outcome) -> Result<(), StoreError> {
+        let key = Key::late(host, outcome.command);
+        let value = encode(&key, outcome)?;
+        self.store.commit(self.batch()?.put(key, value)).await
+    }
+
+    /// An outcome that came after its rollout had ended.
+    pub async fn late(
+        &self,
+        host: &HostName,
+        command: CommandId,
+    ) -> Result<Option<Outcome>, StoreError> {
+        self.get(Key::late(host, command)).await
+    }
+
+    /// Every host that enrolled.
+    pub async fn hosts(&self) -> Result<Vec<HostRecord>, StoreError> {
+        self.all(Key::hosts()).await
+    }
+
+    /// Keeps what is known of a host.
+    pub async fn save_host(&self, host: &HostRecord) -> Result<(), StoreError> {
+        let key = Key::host(&host.name);
+        let value = encode(&key, host)?;
+        self.store.commit(self.batch()?.put(key, value)).await
+    }
+
+    /// Keeps a token.
+    pub async fn save_token(&self, id: &str, token: &TokenRecord) -> Result<(), StoreError> {
+        let key = Key::token(id);
+        let value = encode(&key, token)?;
+        self.store.commit(self.batch()?.create(key, value)).await
+    }
+
+    /// The token of this id.
+    pub async fn token(&self, id: &str) -> Result<Option<TokenRecord>, StoreError> {
+        self.get(Key::token(id)).await
+    }
+
+    /// Uses a token up and records the host that it let in, both or neither. Refused if it was used meanwhile.
+    pub async fn use_token(
+        &self,
+        id: &str,
+        token: &TokenRecord,
+        host: &HostRecord,
+    ) -> Result<(), StoreError> {
+        let (token_key, host_key) = (Key::token(id), Key::host(&host.name));
+        let before = encode(&token_key, token)?;
+        let used = TokenRecord { used: host.serials.last().cloned(), ..token.clone() };
+        let after = encode(&token_key, &used)?;
+        let value = encode(&host_key, host)?;
+        let batch = self
+            .batch()?
+            .expect(token_key.clone(), Some(before))
+            .put(token_key, after)
+            .put(host_key, value);
+        self.store.commit(batch).await
+    }
+}

@@ -1,0 +1,126 @@
+//! Where things are kept. Numbers are big-endian, so that the order of keys is the order of numbers.
+
+use std::fmt;
+
+use dv_types::{CommandId, HostName, RolloutId, ServiceName, Version};
+
+/// A place in the store.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Vec<u8>);
+
+impl Key {
+    /// A key from its bytes, as a store hands it out.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether it lies under `prefix`.
+    #[must_use]
+    pub fn starts_with(&self, prefix: &Self) -> bool {
+        self.0.starts_with(&prefix.0)
+    }
+
+    fn tree(name: &str) -> Self {
+        Self(format!("{name}/").into_bytes())
+    }
+
+    fn text(mut self, text: &str) -> Self {
+        self.0.extend_from_slice(text.as_bytes());
+        self
+    }
+
+    fn number(mut self, number: u64) -> Self {
+        self.0.extend_from_slice(&number.to_be_bytes());
+        self
+    }
+
+    pub(super) fn epoch() -> Self {
+        Self::tree("meta").text("epoch")
+    }
+
+    pub(super) fn next_rollout() -> Self {
+        Self::tree("meta").text("next-rollout")
+    }
+
+    pub(super) fn headers() -> Self {
+        Self::tree("rollout")
+    }
+
+    pub(super) fn header(rollout: RolloutId) -> Self {
+        Self::headers().number(rollout.0)
+    }
+
+    pub(super) fn records(rollout: RolloutId) -> Self {
+        Self::tree("record").number(rollout.0)
+    }
+
+    pub(super) fn record(rollout: RolloutId, number: u64) -> Self {
+        Self::records(rollout).number(number)
+    }
+
+    pub(super) fn active(service: &ServiceName) -> Self {
+        Self::tree("active").text(service.as_str())
+    }
+
+    pub(super) fn reversals_due() -> Self {
+        Self::tree("reversal-due")
+    }
+
+    pub(super) fn reversal_due(rollout: RolloutId) -> Self {
+        Self::reversals_due().number(rollout.0)
+    }
+
+    pub(super) fn all_at_once(rollout: RolloutId) -> Self {
+        Self::tree("all-at-once").number(rollout.0)
+    }
+
+    pub(super) fn bad_versions() -> Self {
+        Self::tree("bad")
+    }
+
+    pub(super) fn bad_version(service: &ServiceName, version: &Version) -> Self {
+        Self::bad_versions().text(service.as_str()).text(" ").text(version.as_str())
+    }
+
+    pub(super) fn late(host: &HostName, command: CommandId) -> Self {
+        Self::tree("late")
+            .number(command.rollout.0)
+            .number(command.number.into())
+            .text(host.as_str())
+    }
+
+    pub(super) fn hosts() -> Self {
+        Self::tree("host")
+    }
+
+    pub(super) fn host(name: &HostName) -> Self {
+        Self::hosts().text(name.as_str())
+    }
+
+    pub(super) fn tokens() -> Self {
+        Self::tree("token")
+    }
+
+    pub(super) fn token(id: &str) -> Self {
+        Self::tokens().text(id)
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.escape_ascii())
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

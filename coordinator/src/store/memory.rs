@@ -1,0 +1,102 @@
+//! A store that lives as long as its value: for tests and simulation. Clones share what they keep.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::{Batch, Key, hash};
+use crate::ports::{Store, StoreError, Stored};
+
+#[derive(Debug, Default)]
+struct Content {
+    entries: BTreeMap<Key, Vec<u8>>,
+    documents: HashMap<String, String>,
+    failing: bool,
+}
+
+/// A store in memory.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore(Arc<Mutex<Content>>);
+
+impl MemoryStore {
+    /// Makes every write fail, or no longer.
+    pub fn fail_writes(&self, failing: bool) {
+        self.with(|content| content.failing = failing);
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Content) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Content {
+    fn writable(&self) -> Result<(), StoreError> {
+        if self.failing {
+            return Err(StoreError::Failed("it was told to fail".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
+        self.writable()?;
+        for (key, expected) in &batch.expected {
+            if self.entries.get(key) != expected.as_ref() {
+                return Err(StoreError::Conflict(key.clone()));
+            }
+        }
+        for write in batch.writes {
+            match write.value {
+                Some(value) => self.entries.insert(write.key, value),
+                None => self.entries.remove(&write.key),
+            };
+        }
+        Ok(())
+    }
+}
+
+impl Store for MemoryStore {
+    fn get(&self, key: Key) -> Stored<'_, Option<Vec<u8>>> {
+        Box::pin(async move { Ok(self.with(|content| content.entries.get(&key).cloned())) })
+    }
+
+    fn scan(
+        &self,
+        prefix: Key,
+        after: Option<Key>,
+        limit: usize,
+    ) -> Stored<'_, Vec<(Key, Vec<u8>)>> {
+        Box::pin(async move {
+            let found = self.with(|content| {
+                content
+                    .entries
+                    .range(prefix.clone()..)
+                    .take_while(|(key, _)| key.starts_with(&prefix))
+                    .skip_while(|(key, _)| after.as_ref().is_some_and(|after| *key <= after))
+                    .take(limit)
+                    .map(|(key, value)| (key.clone(), value.clone()))
+                    .collect()
+            });
+            Ok(found)
+        })
+    }
+
+    fn commit(&self, batch: Batch) -> Stored<'_, ()> {
+        Box::pin(async move { self.with(|content| content.commit(batch)) })
+    }
+
+    fn save_document(&self, text: String) -> Stored<'_, String> {
+        Box::pin(async move {
+            self.with(|content| {
+                content.writable()?;
+                let hash = hash(&text);
+                content.documents.insert(hash.clone(), text);
+                Ok(hash)
+            })
+        })
+    }
+
+    fn document(&self, hash: String) -> Stored<'_, Option<String>> {
+        Box::pin(async move { Ok(self.with(|content| content.documents.get(&hash).cloned())) })
+    }
+}

@@ -1,0 +1,28 @@
+//! What the coordinator remembers.
+//!
+//! ```text
+//! Journal (words: rollouts, records, hosts, tokens)
+//!    │  Key, Batch, values with a format number
+//!    ▼
+//! ports::Store ── SledStore (one writing thread, group commit) │ MemoryStore (tests, simulation)
+//! ```
+
+mod batch;
+mod documents;
+mod journal;
+mod key;
+mod memory;
+mod sled;
+mod sled_writer;
+mod value;
+mod words;
+
+pub use batch::{Batch, Write};
+pub use journal::Journal;
+pub use key::Key;
+pub use memory::MemoryStore;
+pub use sled::{OpenError, SledStore};
+pub use value::LIMIT as VALUE_LIMIT;
+pub use words::{BadMark, End, Header, HostRecord, TokenRecord};
+
+pub(crate) use documents::hash;

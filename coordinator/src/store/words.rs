@@ -1,0 +1,84 @@
+//! What is stored besides records, plans and reports.
+
+use dv_types::{HostName, Labels, Report, RolloutId, ServiceName, Timestamp, Version, plan::Kind};
+use serde::{Deserialize, Serialize};
+
+/// A rollout, as the list of rollouts shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// Its number.
+    pub rollout: RolloutId,
+    /// The service.
+    pub service: ServiceName,
+    /// The version that goes out, or that hosts go back to.
+    pub version: Version,
+    /// Why it was made.
+    pub kind: Kind,
+    /// The plan's hash: the document's name.
+    pub plan: String,
+    /// Who started it.
+    pub by: String,
+    /// Why, where a reason was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// How it ended. Written together with the last record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<End>,
+}
+
+/// How a rollout ended: a fold over its records, kept so that nobody folds them again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// The last report, without its hosts.
+    pub summary: Report,
+    /// The document that holds the last report as a whole.
+    pub report: String,
+}
+
+/// A version that was rolled back, and needs force to go out again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BadMark {
+    /// The service.
+    pub service: ServiceName,
+    /// The version.
+    pub version: Version,
+    /// The rollout that was rolled back.
+    pub rollout: RolloutId,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A host that enrolled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRecord {
+    /// Its name.
+    pub name: HostName,
+    /// Its labels, as its token gave them.
+    pub labels: Labels,
+    /// When it enrolled last.
+    pub enrolled: Timestamp,
+    /// The serials of the certificates that it may show.
+    pub serials: Vec<String>,
+}
+
+/// An enrolment token. The secret is not here, only its hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRecord {
+    /// The only host that may use it.
+    pub host: HostName,
+    /// The labels that the host gets.
+    pub labels: Labels,
+    /// SHA-256 of the secret, in hexadecimal.
+    pub secret_sha256: String,
+    /// Who made it.
+    pub by: String,
+    /// From then on it is worth nothing.
+    pub expires: Timestamp,
+    /// The serial of the certificate that it was used for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<String>,
+}
