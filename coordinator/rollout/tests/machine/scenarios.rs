@@ -30,6 +30,7 @@ fn one_host_after_the_other_until_all_are_healthy() {
     assert_eq!(world.report().totals.healthy, 5);
     let new = Tags { latest: Some(image(2)), previous: Some(image(1)) };
     assert!(world.agents.values().all(|a| a.tags == new));
+    assert!(world.agents.values().all(|a| a.unacknowledged.is_empty()));
 }
 
 #[test]

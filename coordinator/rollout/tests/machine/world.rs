@@ -259,6 +259,8 @@ impl World {
         }
         if !self.rollout.is_ended() {
             self.turn(vec![Event::Recover]);
+            let mut hosts = self.report().hosts.into_iter();
+            assert!(hosts.all(|h| !h.connected), "a new coordinator is in contact with nobody yet");
         }
     }
 
@@ -310,6 +312,12 @@ impl World {
                     |f| matches!(f, Fact::Commanded { command: c, host: h, .. } if *c == command.id && h == host),
                 );
                 assert!(recorded, "no command before its record");
+            }
+        }
+        let mut reported = HashSet::new();
+        for fact in self.facts() {
+            if let Fact::Reported { outcome, .. } = fact {
+                assert!(reported.insert(outcome.command), "an outcome is recorded once");
             }
         }
         for agent in self.agents.values() {
