@@ -1,0 +1,28 @@
+//! Five real hosts on one machine, and what the tests need to drive, break and watch them.
+//!
+//! ```text
+//! shell ── docker ── machine ──┬── bed: preflight, images, up, down
+//!                              ├── dvctl: the packaged program, from outside
+//!                              ├── outside: who answers, all the time
+//!                              ├── counts: what was started on a host, by its own journal
+//!                              └── scenario: one test's known beginning
+//! ```
+//!
+//! A bed is brought up once (`cargo run -p dv-e2e --bin bed -- up`); the tests attach to it.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "real hosts have real time, and what a machine offers is in its surroundings"
+)]
+
+pub mod bed;
+pub mod counts;
+pub mod docker;
+pub mod dvctl;
+pub mod http;
+pub mod machine;
+pub mod manifest;
+pub mod outside;
+pub mod scenario;
+pub mod shell;
+pub mod wait;
