@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! `dvctl`, the operator's command line of dv.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dvctl::run()
+}

@@ -1,0 +1,211 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap_complete::Shell;
+use dv_types::{HostName, RolloutId, ServiceName, Span, Version};
+
+use crate::{exit::Exit, output::Format};
+
+/// Rolls new versions of services through a fleet of hosts, and back.
+#[derive(Debug, Parser)]
+#[command(name = "dvctl", version, after_long_help = exit_codes(), max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Global {
+    /// The file that says where the coordinator is and who you are [default: ~/.config/dv/context.yaml]
+    #[arg(long, global = true, env = "DV_CONTEXT", value_name = "FILE")]
+    pub(crate) context: Option<PathBuf>,
+    /// The form of what is printed
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    pub(crate) output: Format,
+    /// No colours; so does the variable NO_COLOR
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+    /// Print only what was asked for, and errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check a manifest, offline
+    Validate {
+        /// The manifest
+        manifest: PathBuf,
+    },
+    /// Show what a rollout would do, and change nothing
+    Plan(Release),
+    /// Start, follow and steer rollouts
+    #[command(subcommand)]
+    Rollout(Rollout),
+    /// Take a service back to what its hosts ran before its last rollout
+    Rollback {
+        /// The service, or the rollout that is to be taken back [default: the only service there is]
+        #[arg(value_name = "SERVICE|ID")]
+        what: Option<String>,
+        /// All hosts at once instead of in the manifest's batches
+        #[arg(long)]
+        all_at_once: bool,
+        /// Why; it is kept in the record
+        #[arg(long)]
+        reason: Option<String>,
+        #[command(flatten)]
+        follow: Follow,
+        /// Start it and don't follow it
+        #[arg(long)]
+        detach: bool,
+    },
+    /// List the fleet
+    Hosts,
+    /// Let agents in
+    #[command(subcommand)]
+    Agent(Agent),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the JSON Schema of manifests
+    Schema,
+    /// Print the exit codes and what they mean
+    #[command(long_about = exit_codes())]
+    ExitCodes,
+}
+
+/// A manifest and a version of it.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Release {
+    /// The manifest
+    pub(crate) manifest: PathBuf,
+    /// The version that goes out
+    #[arg(long = "version", value_name = "VERSION")]
+    pub(crate) version: Version,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Rollout {
+    /// Bring a version to every host of a manifest, and follow it
+    Start {
+        #[command(flatten)]
+        release: Release,
+        /// Start it and don't follow it
+        #[arg(long)]
+        detach: bool,
+        /// Start although this version was rolled back before
+        #[arg(long, requires = "reason")]
+        force: bool,
+        /// Why; it is kept in the record
+        #[arg(long)]
+        reason: Option<String>,
+        /// Refuse if the plan is no longer the one of this hash
+        #[arg(long, value_name = "HASH")]
+        plan: Option<String>,
+        #[command(flatten)]
+        follow: Follow,
+    },
+    /// Follow a rollout to its end
+    Watch {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        follow: Follow,
+    },
+    /// Show where a rollout stands
+    Status(Which),
+    /// Begin no further host; hosts that have begun go on to their end
+    Pause(Said),
+    /// Go on; failures so far are forgiven
+    Resume(Said),
+    /// Let the hosts after the canary begin
+    Promote(Said),
+    /// End it here and leave every host as it is
+    Abort(Said),
+    /// Say why nothing is happening, and what would end the wait
+    Explain(Which),
+    /// Try a host again from its first step
+    Retry(SaidOfHost),
+    /// Leave a host out
+    Skip(SaidOfHost),
+    /// List rollouts, the newest first
+    History {
+        /// Only this service's
+        service: Option<ServiceName>,
+        /// At most so many
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
+    },
+}
+
+/// Which rollout is meant.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Which {
+    /// The rollout, like r42 [default: the only unfinished one]
+    pub(crate) id: Option<RolloutId>,
+}
+
+/// Something said to a rollout.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Said {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Why; it is kept in the record
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+}
+
+/// Something said of a host in a rollout.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SaidOfHost {
+    /// The rollout, like r42
+    pub(crate) id: RolloutId,
+    /// The host
+    pub(crate) host: HostName,
+    /// Why; it is kept in the record
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+}
+
+/// How a rollout is followed.
+#[derive(Debug, Clone, Copy, ClapArgs)]
+pub(crate) struct Follow {
+    /// Give up after being out of contact for this long
+    #[arg(long, default_value = "60s", value_name = "TIME")]
+    pub(crate) reconnect_timeout: Span,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Agent {
+    /// Make a single-use, short-lived token with which one host enrols
+    Token {
+        /// The host
+        host: HostName,
+        /// A label that the host gets, like zone=a
+        #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+        labels: Vec<(String, String)>,
+        /// How long it can be used
+        #[arg(long, default_value = "30m", value_name = "TIME")]
+        ttl: Span,
+    },
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() && !value.trim().is_empty() => {
+            Ok((key.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err("write KEY=VALUE, like zone=a".to_owned()),
+    }
+}
+
+fn exit_codes() -> String {
+    format!("Exit codes:\n{}", Exit::table())
+}

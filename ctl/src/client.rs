@@ -1,0 +1,206 @@
+//! The coordinator, as this program asks it: documents in, documents out, errors in words.
+
+mod trouble;
+
+use std::time::Duration;
+
+use dv_proto::{
+    dial::{self, Identity},
+    from_json, to_json, v1,
+    v1::control_client::ControlClient,
+};
+use dv_types::{HostName, Manifest, Plan, Report, RolloutId, Version, record::Verb};
+use tonic::{Status, Streaming, transport::Channel};
+
+pub(crate) use trouble::{Trouble, is_transient};
+
+use crate::{
+    context::Context,
+    error::{Error, Result},
+};
+
+/// The most that one answer may hold: the plan and report of ten thousand hosts.
+const LARGEST_ANSWER: usize = 64 << 20;
+
+/// Making a plan asks every host, and hosts ask registries.
+const PLANNING: Duration = Duration::from_secs(180);
+const ASKING: Duration = Duration::from_secs(30);
+
+/// A way to the coordinator. It connects at the first call.
+#[derive(Clone)]
+pub(crate) struct Client {
+    inner: ControlClient<Channel>,
+    address: String,
+}
+
+/// What a rollout is asked to begin with.
+pub(crate) struct Start<'s> {
+    pub(crate) manifest: &'s Manifest,
+    pub(crate) version: &'s Version,
+    pub(crate) force: bool,
+    pub(crate) reason: Option<&'s str>,
+    pub(crate) plan: Option<&'s str>,
+}
+
+/// What a rollback is asked to begin with.
+pub(crate) struct Back<'s> {
+    pub(crate) rollout: Option<RolloutId>,
+    pub(crate) service: Option<&'s str>,
+    pub(crate) all_at_once: bool,
+    pub(crate) reason: Option<&'s str>,
+}
+
+impl Client {
+    /// A client by `context`. Nothing is sent yet.
+    pub(crate) fn new(context: &Context) -> Result<Self> {
+        let identity = Identity { certificate: &context.certificate, key: &context.key };
+        let channel = dial::client_tls(&context.ca, Some(identity))
+            .and_then(|tls| dial::channel(&context.coordinator, tls))
+            .map_err(|error| Error::usage(format!("the context file can't be used: {error}")))?;
+        let inner = ControlClient::new(channel).max_decoding_message_size(LARGEST_ANSWER);
+        Ok(Self { inner, address: context.coordinator.clone() })
+    }
+
+    /// A plan and its hash.
+    pub(crate) async fn plan(
+        &self,
+        manifest: &Manifest,
+        version: &Version,
+    ) -> Result<(Plan, String)> {
+        let request = v1::PlanRolloutRequest {
+            manifest_json: to_json(manifest),
+            version: version.to_string(),
+        };
+        let reply = self.inner.clone().plan_rollout(within(PLANNING, request)).await;
+        let reply = reply.map_err(|s| self.asked(&s))?.into_inner();
+        Ok((from_json("plan_json", &reply.plan_json)?, reply.hash))
+    }
+
+    /// Begins a rollout.
+    pub(crate) async fn start(&self, start: Start<'_>) -> Result<RolloutId> {
+        let request = v1::StartRolloutRequest {
+            manifest_json: to_json(start.manifest),
+            version: start.version.to_string(),
+            force: start.force,
+            reason: start.reason.unwrap_or_default().to_owned(),
+            plan_hash: start.plan.unwrap_or_default().to_owned(),
+        };
+        let reply = self.inner.clone().start_rollout(within(PLANNING, request)).await;
+        id(&reply.map_err(|s| self.told(&s))?.into_inner().rollout)
+    }
+
+    /// Says a verb to a rollout.
+    pub(crate) async fn operate(
+        &self,
+        rollout: RolloutId,
+        verb: &Verb,
+        reason: Option<&str>,
+    ) -> Result<()> {
+        let request = v1::OperateRolloutRequest {
+            rollout: rollout.to_string(),
+            verb_json: to_json(verb),
+            reason: reason.unwrap_or_default().to_owned(),
+        };
+        let reply = self.inner.clone().operate_rollout(within(ASKING, request)).await;
+        reply.map(|_| ()).map_err(|s| self.told(&s))
+    }
+
+    /// Begins a rollback: the rollout that takes back, and the one that is taken back.
+    pub(crate) async fn roll_back(&self, back: Back<'_>) -> Result<(RolloutId, RolloutId)> {
+        let request = v1::RollBackRequest {
+            rollout: back.rollout.map(|id| id.to_string()).unwrap_or_default(),
+            service: back.service.unwrap_or_default().to_owned(),
+            all_at_once: back.all_at_once,
+            reason: back.reason.unwrap_or_default().to_owned(),
+        };
+        let reply = self.inner.clone().roll_back(within(PLANNING, request)).await;
+        let reply = reply.map_err(|s| self.told(&s))?.into_inner();
+        Ok((id(&reply.rollout)?, id(&reply.of)?))
+    }
+
+    /// Where a rollout stands, and its plan.
+    pub(crate) async fn rollout(&self, id: RolloutId) -> Result<(Report, Plan)> {
+        let reply = self.try_rollout(id).await.map_err(|s| self.asked(&s))?;
+        Ok((
+            from_json("report_json", &reply.report_json)?,
+            from_json("plan_json", &reply.plan_json)?,
+        ))
+    }
+
+    /// As [`Self::rollout`], for callers that try again.
+    pub(crate) async fn try_rollout(&self, id: RolloutId) -> Result<v1::GetRolloutReply, Status> {
+        let request = v1::GetRolloutRequest { rollout: id.to_string() };
+        self.inner
+            .clone()
+            .get_rollout(within(ASKING, request))
+            .await
+            .map(tonic::Response::into_inner)
+    }
+
+    /// The journal after the record of number `after`.
+    pub(crate) async fn watch(
+        &self,
+        id: RolloutId,
+        after: u64,
+    ) -> Result<Streaming<v1::WatchRolloutReply>, Status> {
+        let request = v1::WatchRolloutRequest { rollout: id.to_string(), after };
+        self.inner.clone().watch_rollout(request).await.map(tonic::Response::into_inner)
+    }
+
+    /// Rollouts, the newest first.
+    pub(crate) async fn rollouts(&self, service: Option<&str>, limit: u32) -> Result<Vec<Report>> {
+        let request =
+            v1::ListRolloutsRequest { service: service.unwrap_or_default().to_owned(), limit };
+        let reply = self.inner.clone().list_rollouts(within(ASKING, request)).await;
+        let reply = reply.map_err(|s| self.asked(&s))?.into_inner();
+        let read = |json: &String| Ok(from_json("report_json", json)?);
+        reply.report_json.iter().map(read).collect()
+    }
+
+    /// The fleet.
+    pub(crate) async fn hosts(&self) -> Result<Vec<v1::Host>> {
+        let reply = self.inner.clone().list_hosts(within(ASKING, v1::ListHostsRequest {})).await;
+        Ok(reply.map_err(|s| self.asked(&s))?.into_inner().hosts)
+    }
+
+    /// A token, and until when it can be used.
+    pub(crate) async fn token(
+        &self,
+        host: &HostName,
+        labels: impl IntoIterator<Item = (String, String)>,
+        ttl: Duration,
+    ) -> Result<v1::CreateTokenReply> {
+        let request = v1::CreateTokenRequest {
+            host: host.to_string(),
+            labels: labels.into_iter().collect(),
+            ttl_seconds: u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX),
+        };
+        let reply = self.inner.clone().create_token(within(ASKING, request)).await;
+        Ok(reply.map_err(|s| self.told(&s))?.into_inner())
+    }
+
+    /// The error of a call that changes nothing.
+    pub(crate) fn asked(&self, status: &Status) -> Error {
+        Trouble::of(status).asked(&self.address)
+    }
+
+    /// The error of a call that changes something: where contact broke, nobody knows whether it was done.
+    fn told(&self, status: &Status) -> Error {
+        Trouble::of(status).told(&self.address)
+    }
+}
+
+fn within<T>(time: Duration, message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.set_timeout(time);
+    request
+}
+
+fn id(text: &str) -> Result<RolloutId> {
+    text.parse().map_err(|_| {
+        Error::new(
+            crate::Exit::Unexpected,
+            format!("the coordinator answered with {text:?} in place of a rollout"),
+        )
+    })
+}

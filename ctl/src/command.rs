@@ -1,0 +1,106 @@
+//! The commands, one file each; steering a rollout shares one.
+
+mod history;
+mod hosts;
+mod operate;
+mod plan;
+mod rollback;
+mod show;
+mod start;
+mod token;
+mod validate;
+mod which;
+
+use clap::CommandFactory as _;
+use dv_types::record::Verb;
+
+use crate::{
+    Exit,
+    args::{Agent, Args, Command, Global, Rollout},
+    client::Client,
+    context::Context,
+    error::Result,
+    follow::Follower,
+    manifest,
+    output::Output,
+};
+
+/// Does what the command line says.
+pub(crate) fn run(args: Args, output: &Output) -> Result<Exit> {
+    match args.command {
+        Command::Validate { manifest } => validate::run(&manifest, output),
+        Command::Schema => {
+            output.document(&manifest::schema()).map(|()| Exit::Succeeded).map_err(Into::into)
+        }
+        Command::ExitCodes => {
+            output.text(&Exit::table()).map(|()| Exit::Succeeded).map_err(Into::into)
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "dvctl", &mut script);
+            output.text(&String::from_utf8_lossy(&script))?;
+            Ok(Exit::Succeeded)
+        }
+        online => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(ask(online, &args.global, output)),
+    }
+}
+
+async fn ask(command: Command, global: &Global, output: &Output) -> Result<Exit> {
+    // What can be wrong here is said before the coordinator is asked.
+    let client = || Client::new(&Context::read(global.context.as_deref())?);
+    match command {
+        Command::Plan(release) => plan::run(&release, client, output).await,
+        Command::Rollback { what, all_at_once, reason, follow, detach } => {
+            let back = rollback::Rollback { what, all_at_once, reason, follow, detach };
+            rollback::run(back, &client()?, output).await
+        }
+        Command::Hosts => hosts::run(&client()?, output).await,
+        Command::Agent(Agent::Token { host, labels, ttl }) => {
+            token::run(&host, labels, ttl, &client()?, output).await
+        }
+        Command::Rollout(rollout) => self::rollout(rollout, client, output).await,
+        Command::Validate { .. }
+        | Command::Schema
+        | Command::ExitCodes
+        | Command::Completions { .. } => unreachable!("done offline"),
+    }
+}
+
+async fn rollout(
+    command: Rollout,
+    client: impl Fn() -> Result<Client>,
+    output: &Output,
+) -> Result<Exit> {
+    match command {
+        Rollout::Start { release, detach, force, reason, plan, follow } => {
+            let start = start::Start { release, detach, force, reason, plan, follow };
+            start::run(start, client, output).await
+        }
+        Rollout::Watch { which, follow } => {
+            let client = client()?;
+            let id = which::rollout(&client, which.id).await?;
+            let patience = follow.reconnect_timeout;
+            Follower { client: &client, output, patience, begun: false }.follow(id).await
+        }
+        Rollout::Status(which) => show::status(&client()?, which.id, output).await,
+        Rollout::Explain(which) => show::explain(&client()?, which.id, output).await,
+        Rollout::History { service, limit } => {
+            history::run(&client()?, service.as_ref(), limit, output).await
+        }
+        Rollout::Pause(said) => operate::run(&client()?, said, Verb::Pause, output).await,
+        Rollout::Resume(said) => operate::run(&client()?, said, Verb::Resume, output).await,
+        Rollout::Promote(said) => operate::run(&client()?, said, Verb::Promote, output).await,
+        Rollout::Abort(said) => operate::run(&client()?, said, Verb::Abort, output).await,
+        Rollout::Retry(said) => {
+            let verb = Verb::Retry { host: said.host.clone() };
+            operate::run(&client()?, said.into(), verb, output).await
+        }
+        Rollout::Skip(said) => {
+            let verb = Verb::Skip { host: said.host.clone() };
+            operate::run(&client()?, said.into(), verb, output).await
+        }
+    }
+}

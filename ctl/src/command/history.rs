@@ -1,0 +1,21 @@
+//! `dvctl rollout history`
+
+use dv_types::{ServiceName, Timestamp};
+
+use crate::{Exit, client::Client, display, error::Result, output::Output};
+
+/// Lists rollouts, the newest first.
+pub(crate) async fn run(
+    client: &Client,
+    service: Option<&ServiceName>,
+    limit: u32,
+    output: &Output,
+) -> Result<Exit> {
+    let rollouts = client.rollouts(service.map(ServiceName::as_str), limit).await?;
+    if output.json() {
+        output.document(&rollouts)?;
+    } else {
+        output.lines(&display::history::history(&rollouts, Timestamp::now()))?;
+    }
+    Ok(Exit::Succeeded)
+}

@@ -1,0 +1,16 @@
+//! Documents as text. Pure: what is shown depends on what is given, the time included.
+
+pub(crate) mod explain;
+pub(crate) mod frame;
+pub(crate) mod history;
+pub(crate) mod hosts;
+pub(crate) mod line;
+pub(crate) mod next;
+pub(crate) mod plan;
+pub(crate) mod status;
+pub(crate) mod story;
+pub(crate) mod summary;
+pub(crate) mod table;
+pub(crate) mod tell;
+pub(crate) mod time;
+pub(crate) mod words;

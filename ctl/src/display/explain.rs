@@ -1,0 +1,113 @@
+//! Why nothing is happening, and what would end the wait.
+
+use dv_types::{
+    HostName, RolloutId, Timestamp, WaitingOn,
+    report::{Phase, Report, State},
+};
+
+use super::{
+    line::{Line, faint, strong},
+    next::next,
+    time::{between, clock},
+    words,
+};
+
+/// The answer, as sentences.
+pub(crate) fn explain(report: &Report, now: Timestamp) -> Vec<Line> {
+    let (style, state) = words::state(&report.state);
+    let mut lines = vec![
+        Line::of(strong(), format!("{} {}: ", report.rollout, words::subject(report)))
+            .add(style, state)
+            .plain(format!("; {}", words::totals(&report.totals))),
+    ];
+    if let State::Ended(_) = report.state {
+        lines.push("It is over: it waits for nothing.".into());
+        lines.extend(next(report).into_iter().map(Line::from));
+        return lines;
+    }
+    lines.push(Line::default());
+    lines.push(Line::of(strong(), "The rollout"));
+    lines.extend(report.waiting.iter().map(|w| item(sentence(w, report.rollout, now))));
+    let hosts = by_host(report, now);
+    if !hosts.is_empty() {
+        lines.push(Line::default());
+        lines.push(Line::of(strong(), "The hosts"));
+        for (names, text) in hosts {
+            lines.push(item(format!("{}: {text}", words::names(&names, 8))));
+        }
+    }
+    lines
+}
+
+/// What each unfinished host waits on; those with the same answer share it.
+fn by_host(report: &Report, now: Timestamp) -> Vec<(Vec<&HostName>, String)> {
+    let mut answers: Vec<(Vec<&HostName>, String)> = Vec::new();
+    for host in &report.hosts {
+        let open = matches!(host.phase, Phase::Pending | Phase::Working | Phase::Unreachable);
+        let text = match (&host.waiting, &host.why) {
+            _ if !open => continue,
+            (Some(waiting), _) => sentence(waiting, report.rollout, now),
+            (None, Some(why)) => format!("{}: {why}.", host.phase),
+            (None, None) => continue,
+        };
+        match answers.iter_mut().find(|(_, known)| *known == text) {
+            Some((names, _)) => names.push(&host.name),
+            None => answers.push((vec![&host.name], text)),
+        }
+    }
+    answers
+}
+
+/// What is waited on, and what ends the wait.
+pub(crate) fn sentence(waiting: &WaitingOn, id: RolloutId, now: Timestamp) -> String {
+    match waiting {
+        WaitingOn::Operation { host, operation, since, until } => format!(
+            "{host} has been doing `{operation}` for {}; it ends when that is done, and at {} UTC at the latest.",
+            between(*since, now),
+            clock(*until)
+        ),
+        WaitingOn::Reconnect { host, since, until } => format!(
+            "{host} has been out of contact for {}; the wait ends when its agent comes back, and at {} UTC \
+             at the latest, when it counts as unreachable.",
+            between(*since, now),
+            clock(*until)
+        ),
+        WaitingOn::Wave { wave } => {
+            format!("the turn comes when batch {wave} has passed.")
+        }
+        WaitingOn::Slot { under_way, max_parallel } => format!(
+            "{} under way, and max_parallel is {max_parallel}; the next begins when one of them is done.",
+            are(*under_way)
+        ),
+        WaitingOn::MinAvailable { available, min_available } => format!(
+            "{} available, and min_available is {min_available}; the next begins when more are: \
+             a host that comes back into contact, gets well or is done makes one more.",
+            are(*available)
+        ),
+        WaitingOn::Promotion => format!(
+            "the canary is healthy and a person decides: `dvctl rollout promote {id}` lets the others begin, \
+             `dvctl rollback {id}` takes the canary back."
+        ),
+        WaitingOn::Resume { why } => format!(
+            "it is paused, because {why}; a person decides: `dvctl rollout resume {id}` goes on, \
+             `dvctl rollout abort {id}` leaves every host as it is, `dvctl rollback {id}` takes the touched ones back."
+        ),
+        WaitingOn::Settling { hosts } => format!(
+            "nothing more is begun; it ends when {} finished what {} under way: {}.",
+            if hosts.len() == 1 { "1 host has".to_owned() } else { format!("{} hosts have", hosts.len()) },
+            if hosts.len() == 1 { "it has" } else { "they have" },
+            words::names(hosts, 8)
+        ),
+        WaitingOn::Coordinator => {
+            "the coordinator decides next, at once; should this last, ask for the state of dv-coordinator.".to_owned()
+        }
+    }
+}
+
+fn are(n: u32) -> String {
+    if n == 1 { "1 host is".to_owned() } else { format!("{n} hosts are") }
+}
+
+fn item(text: String) -> Line {
+    Line::of(faint(), "- ").plain(text)
+}

@@ -1,0 +1,95 @@
+//! What a person can do next.
+
+use dv_types::{
+    plan::Kind,
+    record::Verdict,
+    report::{Phase, Report, State},
+};
+
+use super::words;
+
+/// The next thing to do, as sentences with the commands to type.
+pub(crate) fn next(report: &Report) -> Vec<String> {
+    let id = report.rollout;
+    match &report.state {
+        State::AwaitingPromotion => vec![
+            format!("The other hosts begin: dvctl rollout promote {id}"),
+            format!("The canary goes back: dvctl rollback {id}"),
+        ],
+        State::Paused(_) => {
+            let mut all = vec![format!(
+                "It goes on, and failures so far are forgiven: dvctl rollout resume {id}"
+            )];
+            if let Some(host) = report.hosts.iter().find(|h| h.phase == Phase::Failed) {
+                all.push(format!(
+                    "A failed host is tried again: dvctl rollout retry {id} {}",
+                    host.name
+                ));
+            }
+            all.push(format!("It ends, and every host stays as it is: dvctl rollout abort {id}"));
+            if report.kind == Kind::Forward {
+                all.push(format!("It ends, and every touched host goes back: dvctl rollback {id}"));
+            }
+            all
+        }
+        State::Running | State::Ending(_) => {
+            vec![format!("Follow it: dvctl rollout watch {id}")]
+        }
+        State::Ended(verdict) => ended(report, *verdict),
+    }
+}
+
+fn ended(report: &Report, verdict: Verdict) -> Vec<String> {
+    let touched = report.totals.touched;
+    let forward = report.kind == Kind::Forward;
+    let mut all = Vec::new();
+    match (verdict, report.rollback || report.reversed_by.is_some()) {
+        (_, true) => match report.reversed_by {
+            Some(by) => {
+                all.push(format!("Its hosts are taken back by {by}: dvctl rollout status {by}"))
+            }
+            None => all.push(format!(
+                "Its hosts are taken back: dvctl rollout history {}",
+                report.service
+            )),
+        },
+        (Verdict::Succeeded, false) => {
+            all.extend(left_out(report));
+            if forward {
+                all.push(format!("Should it have to go back: dvctl rollback {}", report.service));
+            }
+        }
+        (_, false) if touched == 0 => {
+            all.push("No host was touched: put right what failed, and start it again.".to_owned());
+        }
+        (_, false) if forward => all.push(format!(
+            "{} changed and left as it is: dvctl rollback {} takes every touched host back",
+            words::hosts(touched),
+            report.rollout
+        )),
+        (_, false) => {
+            let open: Vec<_> = report
+                .hosts
+                .iter()
+                .filter(|h| h.phase != Phase::Healthy)
+                .map(|h| &h.name)
+                .collect();
+            all.push(format!(
+                "A rollback is not rolled back: look at {} by hand, then start a version that is good.",
+                words::names(&open, 8)
+            ));
+        }
+    }
+    all
+}
+
+/// Hosts that a rollout that succeeded went by.
+fn left_out(report: &Report) -> Option<String> {
+    let out: Vec<_> = report
+        .hosts
+        .iter()
+        .filter(|h| h.phase != Phase::Healthy)
+        .map(|h| format!("{} ({})", h.name, h.phase))
+        .collect();
+    (!out.is_empty()).then(|| format!("Not on {}: {}", report.version, words::names(&out, 8)))
+}

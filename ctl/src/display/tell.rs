@@ -1,0 +1,128 @@
+//! One record as one line, where it is worth one.
+
+use dv_types::{Fact, HostName, OpResult, Outcome, Record, record::Verb};
+
+use super::{
+    line::{Line, bad, faint, good, strong, warning},
+    story::Story,
+    time::{clock, length},
+    words,
+};
+
+/// `21:54:10 web1  restart app.service: done in 0.4s`. Ask before `story` takes the record.
+pub(crate) fn tell(record: &Record, story: &Story) -> Option<Line> {
+    let (host, text) = fact(&record.fact, story)?;
+    let width = story.plan.hosts.iter().map(|h| h.name.as_str().len()).max().unwrap_or(0);
+    let who = host.map_or_else(|| story.rollout.to_string(), ToString::to_string);
+    let line = Line::of(faint(), clock(record.at) + " ").add(strong(), who);
+    Some(line.pad("00:00:00 ".len() + width.max(5) + 1).append(text))
+}
+
+fn fact<'f>(fact: &'f Fact, story: &Story) -> Option<(Option<&'f HostName>, Line)> {
+    let about = |host| story.host(host);
+    Some(match fact {
+        Fact::Started { by, reason } => (None, started(by, reason.as_deref(), story)),
+        Fact::Recovered => (None, Line::of(warning(), "a coordinator took the rollout up again")),
+        Fact::Connected { host } => {
+            // Only coming back is news.
+            (about(host)?.connected == Some(false)).then_some(())?;
+            (Some(host), "back in contact".into())
+        }
+        Fact::Disconnected { host } => (Some(host), Line::of(warning(), "out of contact")),
+        Fact::Health { host, good: true, .. } => {
+            (about(host)?.good == Some(false)).then_some(())?;
+            (Some(host), "its probes are good again".into())
+        }
+        Fact::Health { host, good: false, why } => {
+            let why = why.as_deref().unwrap_or("no reason is given");
+            (Some(host), Line::of(warning(), format!("its probes are bad: {why}")))
+        }
+        Fact::WaveStarted { wave } => (None, wave_line(*wave, story)),
+        Fact::Commanded { host, attempt, step, .. } => {
+            (Some(host), commanded(host, *attempt, *step, story))
+        }
+        Fact::Cancelling { host, .. } => (Some(host), Line::of(warning(), "told to give up")),
+        Fact::Reported { host, outcome } => (Some(host), reported(host, outcome, story)),
+        Fact::HostHealthy { host } => (Some(host), Line::of(good(), "healthy")),
+        Fact::HostFailed { host, why } => (Some(host), Line::of(bad(), format!("failed: {why}"))),
+        Fact::HostUnreachable { host, known } => {
+            (Some(host), Line::of(warning(), format!("unreachable: {known}")))
+        }
+        Fact::HostStopped { host } => {
+            (Some(host), Line::of(warning(), "left as it is, because the rollout ends"))
+        }
+        Fact::HostReturned { host } => (Some(host), "is back, and takes its turn again".into()),
+        Fact::CanaryHealthy { .. } => {
+            (None, Line::of(good(), "the canary is healthy, and waits to be promoted"))
+        }
+        Fact::BudgetSpent { failed, tolerated } => (
+            None,
+            Line::of(
+                bad(),
+                format!(
+                    "{} failed, and max_failures is {tolerated}: nothing more is begun",
+                    words::hosts(*failed)
+                ),
+            ),
+        ),
+        Fact::Paused { why } => (None, Line::of(warning(), format!("paused: {why}"))),
+        Fact::Operator { by, verb, reason } => {
+            let reason = reason.as_deref().map(|r| format!(" ({r})")).unwrap_or_default();
+            let host = match verb {
+                Verb::Retry { host } | Verb::Skip { host } => Some(host),
+                _ => None,
+            };
+            let verb = verb.to_string();
+            let verb = verb.split(' ').next().unwrap_or_default();
+            (host, Line::from(format!("{by} says: {verb}{reason}")))
+        }
+        Fact::Ended { verdict, rollback } => {
+            let line = Line::of(words::verdict_style(*verdict), verdict.to_string());
+            (None, if *rollback { line.plain("; its hosts are taken back") } else { line })
+        }
+    })
+}
+
+fn started(by: &str, reason: Option<&str>, story: &Story) -> Line {
+    let plan = &story.plan;
+    let reason = reason.map(|r| format!(" ({r})")).unwrap_or_default();
+    let hosts = words::count(plan.hosts.len(), "host");
+    Line::from(format!(
+        "{} of {} {} on {hosts}, started by {by}{reason}",
+        plan.kind, plan.service, plan.version
+    ))
+}
+
+fn wave_line(index: u32, story: &Story) -> Line {
+    let waves = &story.plan.waves;
+    let number = index as usize + 1;
+    match waves.get(index as usize) {
+        None => Line::from(format!("batch {number} begins")),
+        Some(wave) => Line::of(strong(), words::wave(number, wave.kind)).plain(format!(
+            " of {} begins: {}",
+            waves.len(),
+            words::names(&wave.hosts, 8)
+        )),
+    }
+}
+
+fn commanded(host: &HostName, attempt: u32, step: u32, story: &Story) -> Line {
+    let operation = story
+        .operation(host, step)
+        .map_or_else(|| format!("step {}", step + 1), ToString::to_string);
+    let again = if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
+    Line::from(format!("{}/{} {operation}{again}", step + 1, story.steps(host)))
+}
+
+fn reported(host: &HostName, outcome: &Outcome, story: &Story) -> Line {
+    let run = story.host(host).and_then(|host| host.run(outcome.command));
+    let operation = run.map_or_else(|| outcome.command.to_string(), |run| run.operation.clone());
+    let place = run.map(|run| format!("{}/{} ", run.step + 1, story.steps(host)));
+    let line = Line::from(place.unwrap_or_default()).plain(operation).plain(": ");
+    let took = length(outcome.took);
+    match &outcome.result {
+        OpResult::Done => line.add(good(), "done").plain(format!(" in {took}")),
+        OpResult::Cancelled => line.add(warning(), "cancelled").plain(format!(" after {took}")),
+        result => line.add(bad(), result.to_string()).plain(format!(" (after {took})")),
+    }
+}

@@ -1,0 +1,204 @@
+//! Following a rollout to its end, and into the rollback that it may end in.
+
+mod feed;
+mod live;
+mod plain;
+mod screen;
+mod verdict;
+mod view;
+
+use std::{sync::Arc, time::Duration};
+
+use dv_proto::from_json;
+use dv_types::{Plan, Report, RolloutId, Span, Timestamp, report::State};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+use crate::{
+    Exit,
+    client::{Client, is_transient},
+    display::{line::Line, next::next, story::Story, summary::summary},
+    error::{Error, Result},
+    output::Output,
+};
+use feed::{Feed, News};
+
+/// Time from one picture to the next.
+const REDRAW: Duration = Duration::from_millis(250);
+
+/// How long the coordinator may take to begin a rollback that it announced.
+const REVERSAL_BEGINS: Duration = Duration::from_secs(60);
+
+/// Follows rollouts.
+pub(crate) struct Follower<'f> {
+    pub(crate) client: &'f Client,
+    pub(crate) output: &'f Output,
+    /// Give up after being out of contact for this long.
+    pub(crate) patience: Span,
+    /// Whether a rollout was started just now: then it goes on, even where the first look fails.
+    pub(crate) begun: bool,
+}
+
+/// Why following came to an end.
+enum Stop {
+    Ended(Box<Report>),
+    Waiting,
+    Detached,
+}
+
+impl Follower<'_> {
+    /// Follows the rollout to its end.
+    pub(crate) async fn follow(&self, id: RolloutId) -> Result<Exit> {
+        let report = match self.one(id).await? {
+            Stop::Waiting => return Ok(Exit::Waiting),
+            Stop::Detached => return Ok(self.detached(id)),
+            Stop::Ended(report) => report,
+        };
+        if !report.rollback {
+            return Ok(verdict::of(&report));
+        }
+        let Some(reversal) = self.reversal(id).await? else { return Ok(self.detached(id)) };
+        self.output.remark(&format!("{id} is taken back by {reversal}"));
+        match self.one(reversal).await? {
+            Stop::Waiting => Ok(Exit::Waiting),
+            Stop::Detached => Ok(self.detached(reversal)),
+            Stop::Ended(back) => Ok(verdict::of_reversed(&back)),
+        }
+    }
+
+    async fn one(&self, id: RolloutId) -> Result<Stop> {
+        let (report, plan) = self.look(id).await?;
+        let mut story = Story::new(id, Arc::new(plan));
+        let mut view = view::of(self.output);
+        let mut feed = Feed::open(self.client.clone(), id, self.patience.get());
+        let mut ticks = interval(REDRAW);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut latest = report;
+        view.report(&latest)?;
+        loop {
+            let news = tokio::select! {
+                news = feed.next() => news,
+                _ = ticks.tick() => { view.tick(Timestamp::now())?; continue }
+                _ = tokio::signal::ctrl_c() => { view.close()?; return Ok(Stop::Detached) }
+            };
+            match news {
+                News::Record(record) => {
+                    view.record(&record, &story)?;
+                    story.take(&record);
+                }
+                News::Report(report) => {
+                    if report.record >= latest.record {
+                        latest = *report;
+                        view.report(&latest)?;
+                    }
+                }
+                News::Progress { host, text } => view.progress(host, text),
+                News::Remark(text) => view.remark(&text)?,
+                News::Failed(status) => {
+                    view.close()?;
+                    return Err(self.client.asked(&status));
+                }
+                News::GaveUp(why) => {
+                    view.close()?;
+                    return Err(self.lost(id, &why));
+                }
+                News::End => {
+                    view.close()?;
+                    return self.ended(id, &story).await;
+                }
+            }
+            let waits = matches!(latest.state, State::Paused(_) | State::AwaitingPromotion);
+            if waits && story.record >= latest.record {
+                view.close()?;
+                self.say_waiting(&latest)?;
+                return Ok(Stop::Waiting);
+            }
+        }
+    }
+
+    /// The report that says everything, and the summary of it.
+    async fn ended(&self, id: RolloutId, story: &Story) -> Result<Stop> {
+        let (report, _) = self.look(id).await?;
+        if self.output.json() {
+            self.output.json_line(&serde_json::json!({ "report": report }))?;
+        } else {
+            self.output.lines(&summary(&report, story))?;
+        }
+        Ok(Stop::Ended(Box::new(report)))
+    }
+
+    fn say_waiting(&self, report: &Report) -> Result<()> {
+        if self.output.json() {
+            return Ok(());
+        }
+        let (style, state) = crate::display::words::state(&report.state);
+        let mut lines =
+            vec![Line::default(), Line::from(format!("{}: ", report.rollout)).add(style, state)];
+        lines.extend(next(report).into_iter().map(Line::from));
+        Ok(self.output.lines(&lines)?)
+    }
+
+    /// Where the rollout stands, asked until there is an answer.
+    async fn look(&self, id: RolloutId) -> Result<(Report, Plan)> {
+        let deadline = Instant::now() + self.patience.get();
+        let mut pause = feed::FIRST_PAUSE;
+        loop {
+            match self.client.try_rollout(id).await {
+                Ok(reply) => {
+                    let report = from_json("report_json", &reply.report_json)?;
+                    return Ok((report, from_json("plan_json", &reply.plan_json)?));
+                }
+                Err(status) if !is_transient(&status) || !self.begun => {
+                    return Err(self.client.asked(&status));
+                }
+                Err(status) if Instant::now() + pause >= deadline => {
+                    return Err(self.lost(id, status.message()));
+                }
+                Err(_) => sleep(pause).await,
+            }
+            pause = feed::longer(pause);
+        }
+    }
+
+    /// The rollout that takes `id` back, once it has begun; nothing where Ctrl-C came first.
+    async fn reversal(&self, id: RolloutId) -> Result<Option<RolloutId>> {
+        let deadline = Instant::now() + REVERSAL_BEGINS;
+        let mut pause = Duration::from_millis(100);
+        loop {
+            if let Some(by) = self.look(id).await?.0.reversed_by {
+                return Ok(Some(by));
+            }
+            if Instant::now() >= deadline {
+                return Err(Error::new(
+                    Exit::FailedTouched,
+                    format!(
+                        "{id} should be taken back by itself, but within {}s no rollback began: look at \
+                         `dvctl rollout history` and at the coordinator's journal, or begin one: dvctl rollback {id}",
+                        REVERSAL_BEGINS.as_secs()
+                    ),
+                ));
+            }
+            tokio::select! {
+                () = sleep(pause) => {}
+                _ = tokio::signal::ctrl_c() => return Ok(None),
+            }
+            pause = feed::longer(pause).min(Duration::from_secs(1));
+        }
+    }
+
+    fn detached(&self, id: RolloutId) -> Exit {
+        self.output.warn(&Line::from(format!(
+            "Detached: {id} goes on. Follow it again: dvctl rollout watch {id}. End it: dvctl rollout abort {id}"
+        )));
+        Exit::Detached
+    }
+
+    fn lost(&self, id: RolloutId, why: &str) -> Error {
+        Error::new(
+            Exit::LostContact,
+            format!(
+                "contact was lost for {} ({why}); {id} goes on without dvctl. Follow it again: dvctl rollout watch {id}",
+                self.patience
+            ),
+        )
+    }
+}

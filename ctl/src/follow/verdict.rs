@@ -1,0 +1,22 @@
+//! From how a rollout ended to the exit code.
+
+use dv_types::{Report, record::Verdict, report::State};
+
+use crate::Exit;
+
+/// Of a rollout that is not taken back.
+pub(crate) fn of(report: &Report) -> Exit {
+    match report.state {
+        State::Ended(Verdict::Succeeded) => Exit::Succeeded,
+        _ if report.totals.touched == 0 => Exit::FailedUntouched,
+        _ => Exit::FailedTouched,
+    }
+}
+
+/// Of a rollout that was taken back by itself, by how the way back ended.
+pub(crate) fn of_reversed(reversal: &Report) -> Exit {
+    match reversal.state {
+        State::Ended(Verdict::Succeeded) => Exit::RolledBack,
+        _ => Exit::FailedTouched,
+    }
+}
