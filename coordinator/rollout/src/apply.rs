@@ -10,6 +10,7 @@ use dv_types::{
 use crate::{
     Rollout,
     host::{Flight, Given, Host},
+    moves,
     rollout::{Mode, Promotion},
 };
 
@@ -92,11 +93,13 @@ impl Rollout {
                 self.end_host(host, Phase::Failed, Some(why.clone()), at)?;
             }
             Fact::HostStopped { host } => self.end_host(host, Phase::Stopped, None, at)?,
-            Fact::HostUnreachable { host, known } => self.change(host, |h| {
-                (h.phase, h.why) = (Phase::Unreachable, Some(known.clone()));
-            })?,
+            Fact::HostUnreachable { host, known } => {
+                self.shift(host, Phase::Unreachable)?;
+                self.change(host, |h| h.why = Some(known.clone()))?;
+            }
             Fact::HostReturned { host } => {
-                self.change(host, |h| (h.phase, h.why) = (Phase::Pending, None))?;
+                self.shift(host, Phase::Pending)?;
+                self.change(host, |h| h.why = None)?;
             }
             Fact::CanaryHealthy { .. } => self.promotion = Promotion::Awaited,
             Fact::BudgetSpent { failed, tolerated } => {
@@ -151,8 +154,8 @@ impl Rollout {
             return Err(format!("{command} is not the next command"));
         }
         self.last_command = self.last_command.max(command.number);
+        self.shift(name, Phase::Working)?;
         self.change_at(i, |h| {
-            h.phase = Phase::Working;
             h.why = None;
             h.attempt = attempt;
             h.touched |= touches;
@@ -173,8 +176,8 @@ impl Rollout {
         why: Option<String>,
         at: Timestamp,
     ) -> Result<(), String> {
+        self.shift(host, phase)?;
         self.change(host, |h| {
-            h.phase = phase;
             h.why = why;
             h.flight = None;
             h.failure = None;
@@ -206,8 +209,8 @@ impl Rollout {
             }
             Verb::Retry { host } => {
                 self.progress = at;
+                self.shift(host, Phase::Pending)?;
                 self.change(host, |h| {
-                    h.phase = Phase::Pending;
                     h.why = None;
                     h.done = 0;
                     h.flight = None;
@@ -222,6 +225,15 @@ impl Rollout {
             }
         }
         Ok(())
+    }
+
+    /// The only place where a host's phase changes.
+    fn shift(&mut self, name: &HostName, to: Phase) -> Result<(), String> {
+        let from = self.host(name).map(|i| self.hosts[i].phase).ok_or_else(|| unknown(name))?;
+        if !moves::allowed(from, to) {
+            return Err(format!("{name} is {from} and can't become {to}"));
+        }
+        self.change(name, |h| h.phase = to)
     }
 
     fn change(&mut self, name: &HostName, f: impl FnOnce(&mut Host)) -> Result<(), String> {

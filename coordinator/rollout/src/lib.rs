@@ -16,6 +16,7 @@
 //! | `decide` | the present state and time, and the decisions that follow |
 //! | `apply` | a record, and how it changes the state |
 //! | `operator` | which verb is possible when |
+//! | [`moves`] | which phase of a host can follow which |
 //! | `host`, `index` | one host's state, and what is counted over all of them |
 //! | `gate` | may this host be commanded now, and if not, what is it waiting on |
 //! | `report` | the state, made to be read |
@@ -25,6 +26,7 @@
 
 pub mod effect;
 pub mod event;
+pub mod moves;
 pub mod planning;
 pub mod rollout;
 pub mod step;

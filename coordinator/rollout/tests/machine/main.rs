@@ -1,5 +1,6 @@
 //! The rollout machine from outside: scenarios, and properties under any order of events.
 
+mod diagram;
 mod properties;
 mod scenarios;
 mod world;
