@@ -160,6 +160,3 @@ fn program(argv: &[String]) -> Result<Finding, String> {
         Err(e) => Finding::NotFound(format!("{program}: {e}")),
     })
 }
-
-#[cfg(test)]
-mod tests;

@@ -6,6 +6,8 @@ mod compose;
 pub(crate) mod git;
 pub(crate) mod image;
 mod run;
+#[cfg(test)]
+pub(crate) mod testing;
 pub(crate) mod unit;
 mod verify;
 

@@ -309,6 +309,3 @@ fn doubtful(attempt: Attempt) -> Attempt {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no panic under this lock")
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,42 @@
+//! What the tests of operations share.
+
+use std::sync::Arc;
+
+use dv_types::Span;
+use tokio_util::sync::CancellationToken;
+
+use super::Context;
+use crate::{
+    config::Config,
+    limits::Limits,
+    outbox::Outbox,
+    policy::Policy,
+    ports::{EngineError, Ports},
+    progress::Progress,
+};
+
+/// A host without any managers.
+pub(crate) fn no_ports() -> Ports {
+    Ports {
+        units: Arc::new(|| panic!("nothing here asks for units")),
+        images: Arc::new(|| Err(EngineError("no engine here".to_owned()))),
+    }
+}
+
+/// A context with an empty policy, which operations do not look at for permission.
+pub(crate) fn context(ports: Ports, limit: Span) -> Context {
+    Context {
+        config: Config {
+            coordinator: "localhost:1".into(),
+            state_dir: "/nowhere".into(),
+            policy: "/nowhere/policy.yaml".into(),
+            docker_socket: None,
+            unprivileged: true,
+        },
+        ports,
+        policy: Policy::default(),
+        limits: Limits::new(limit, CancellationToken::new()),
+        progress: Progress::new("r1-1".parse().unwrap(), Arc::new(Outbox::default())),
+        resumed: false,
+    }
+}

@@ -1,0 +1,331 @@
+//! The agent and a coordinator over real mutual TLS.
+
+mod support;
+
+use std::fs;
+
+use dv_types::{
+    Finding, OpResult, Operation, Probe, Span, Subject, operation::UnitVerb, probe::Probing,
+};
+use support::{Coordinator, Host, Life, SCRIPTS, eventually, mode};
+
+#[tokio::test]
+async fn a_command_is_done_once_and_its_outcome_repeated_word_for_word() {
+    let mut coordinator = Coordinator::start().await;
+    let host = Host::enrolled(&coordinator, SCRIPTS);
+    let agent = host.start();
+    let done = host.path("done");
+    let argv = host.script("do", &format!("echo once >> {}; echo said", done.display()));
+
+    let mut session = coordinator.welcomed(1).await;
+    assert!(session.hello.commands.is_empty());
+    session.run("r1-1", &argv, false).await;
+    let first = session.outcome_json().await;
+    assert!(first.contains("said"), "{first}");
+    session.run("r1-1", &argv, false).await;
+    assert_eq!(session.outcome_json().await, first);
+    drop(session);
+
+    // Not acknowledged: it is told at once at the next connection, and when asked.
+    let mut session = coordinator.welcomed(1).await;
+    assert_eq!(session.hello.commands, ["r1-1"]);
+    assert_eq!(session.outcome_json().await, first);
+    session.run("r1-1", &argv, false).await;
+    assert_eq!(session.outcome_json().await, first);
+    assert_eq!(session.heartbeat().await, 1);
+    session.acknowledge("r1-1").await;
+    while session.heartbeat().await > 0 {}
+    drop(session);
+
+    // Acknowledged, and the agent started anew: still known.
+    agent.crash();
+    let _agent = host.start();
+    let mut session = coordinator.welcomed(1).await;
+    assert!(session.hello.commands.is_empty());
+    session.run("r1-1", &argv, false).await;
+    assert_eq!(session.outcome_json().await, first);
+    assert_eq!(fs::read_to_string(done).unwrap(), "once\n");
+}
+
+#[tokio::test]
+async fn a_lower_epoch_is_not_obeyed() {
+    let mut coordinator = Coordinator::start().await;
+    let host = Host::enrolled(&coordinator, SCRIPTS);
+    let agent = host.start();
+    let argv = host.script("do", &format!("touch {}", host.path("done").display()));
+
+    let mut session = coordinator.welcomed(5).await;
+    session.epoch = 4;
+    session.run("r1-1", &argv, false).await;
+    session.ended().await;
+    agent.crash();
+
+    let _agent = host.start();
+    let session = coordinator.welcomed(4).await;
+    session.run("r1-1", &argv, false).await;
+    session.ended().await;
+    assert!(!host.path("done").exists());
+
+    let mut session = coordinator.welcomed(6).await;
+    session.run("r1-1", &argv, false).await;
+    assert_eq!(session.outcome().await.result, OpResult::Done);
+}
+
+#[tokio::test]
+async fn a_stuck_command_holds_nothing_up() {
+    let mut coordinator = Coordinator::start().await;
+    let host = Host::enrolled(&coordinator, SCRIPTS);
+    let _agent = host.start();
+    let stuck = host.script("stuck", "trap '' TERM; (setsid sleep 5711 &); sleep 5712; sleep 5713");
+    let quick = host.script("quick", "echo quick");
+
+    let mut session = coordinator.welcomed(1).await;
+    session.run("r1-1", &stuck, false).await;
+    for _ in 0..3 {
+        session.heartbeat().await;
+    }
+    session.run("r1-2", &quick, false).await;
+    let outcome = session.outcome().await;
+    assert_eq!((outcome.command.number, outcome.result), (2, OpResult::Done));
+    session.cancel("r1-1").await;
+    let outcome = session.outcome().await;
+    assert_eq!((outcome.command.number, outcome.result), (1, OpResult::Cancelled));
+}
+
+#[tokio::test]
+async fn after_a_crash_the_agent_says_what_it_knows() {
+    let mut coordinator = Coordinator::start().await;
+    let host = Host::enrolled(&coordinator, SCRIPTS);
+    let agent = host.start();
+    let (begun, go) = (host.path("begun"), host.path("go"));
+    let argv = host.script(
+        "do",
+        &format!(
+            "echo x >> {}; while [ ! -e {} ]; do sleep 0.05; done",
+            begun.display(),
+            go.display()
+        ),
+    );
+    let times = || fs::read_to_string(&begun).map_or(0, |text| text.lines().count());
+    let session = coordinator.welcomed(1).await;
+    session.run("r1-1", &argv, false).await;
+    session.run("r1-2", &argv, true).await;
+    eventually("both have begun", || times() == 2).await;
+    agent.crash();
+
+    let _agent = host.start();
+    let mut session = coordinator.welcomed(1).await;
+    assert_eq!(session.hello.commands, ["r1-1", "r1-2"]);
+    // It does nothing by itself; asked again, it repeats what may be repeated, and no more.
+    session.run("r1-1", &argv, false).await;
+    assert!(matches!(session.outcome().await.result, OpResult::Unknown(_)));
+    assert_eq!(times(), 2);
+    fs::write(&go, "").unwrap();
+    session.run("r1-2", &argv, true).await;
+    assert_eq!(session.outcome().await.result, OpResult::Done);
+    assert_eq!(times(), 3);
+}
+
+#[tokio::test]
+async fn what_was_called_off_before_it_came_is_never_done() {
+    let mut coordinator = Coordinator::start().await;
+    let host = Host::enrolled(&coordinator, SCRIPTS);
+    let _agent = host.start();
+    let argv = host.script("do", &format!("touch {}", host.path("done").display()));
+    let mut session = coordinator.welcomed(1).await;
+    session.cancel("r1-1").await;
+    assert_eq!(session.outcome().await.result, OpResult::Cancelled);
+    session.run("r1-1", &argv, true).await;
+    assert_eq!(session.outcome().await.result, OpResult::Cancelled);
+    assert!(!host.path("done").exists());
+}
+
+#[tokio::test]
+async fn the_policy_outranks_the_coordinator_and_counts_at_once() {
+    let mut coordinator = Coordinator::start().await;
+    let host = Host::enrolled(&coordinator, "units: [other.service]\n");
+    let _agent = host.start();
+    let argv = host.script("do", &format!("touch {}", host.path("done").display()));
+    let mut session = coordinator.welcomed(1).await;
+    session.run("r1-1", &argv, true).await;
+    let refused = session.outcome().await.result;
+    assert!(matches!(&refused, OpResult::Refused(why) if why.contains("commands")), "{refused}");
+    let (unit, timeout) = ("ssh.service".to_owned(), Span::from_secs(5));
+    session.command("r1-2", Operation::Unit { unit, verb: UnitVerb::Stop, timeout }).await;
+    assert!(matches!(session.outcome().await.result, OpResult::Refused(_)));
+
+    fs::write(&host.config.policy, SCRIPTS).unwrap();
+    session.run("r1-3", &argv, true).await;
+    assert_eq!(session.outcome().await.result, OpResult::Done);
+    // What was refused stays refused.
+    session.run("r1-1", &argv, true).await;
+    assert_eq!(session.outcome().await.result, refused);
+}
+
+#[tokio::test]
+async fn without_a_place_to_write_the_intent_nothing_is_begun() {
+    let mut coordinator = Coordinator::start().await;
+    let host = Host::enrolled(&coordinator, SCRIPTS);
+    let _agent = host.start();
+    let argv = host.script("do", &format!("echo x >> {}", host.path("done").display()));
+    let mut session = coordinator.welcomed(1).await;
+    fs::remove_dir(host.ledger()).unwrap();
+    session.run("r1-1", &argv, false).await;
+    let refused = session.outcome_json().await;
+    assert!(refused.contains("can't write down"), "{refused}");
+    assert!(!host.path("done").exists());
+
+    fs::create_dir(host.ledger()).unwrap();
+    session.run("r1-1", &argv, false).await;
+    assert_eq!(session.outcome_json().await, refused);
+    session.run("r1-2", &argv, false).await;
+    assert_eq!(session.outcome().await.result, OpResult::Done);
+}
+
+#[tokio::test]
+async fn a_damaged_record_is_answered_clearly_and_for_ever_the_same() {
+    let mut coordinator = Coordinator::start().await;
+    let host = Host::enrolled(&coordinator, SCRIPTS);
+    fs::create_dir_all(host.ledger()).unwrap();
+    fs::write(host.ledger().join("r1-1.json"), "{\"id\":").unwrap();
+    let _agent = host.start();
+    let argv = host.script("do", &format!("touch {}", host.path("done").display()));
+    let mut session = coordinator.welcomed(1).await;
+    assert_eq!(session.hello.commands, ["r1-1"]);
+    session.run("r1-1", &argv, true).await;
+    let first = session.outcome_json().await;
+    assert!(first.contains("damaged"), "{first}");
+    session.run("r1-1", &argv, true).await;
+    assert_eq!(session.outcome_json().await, first);
+    assert!(!host.path("done").exists());
+}
+
+#[tokio::test]
+async fn a_plan_is_answered_and_a_watch_is_kept() {
+    let mut coordinator = Coordinator::start().await;
+    let host = Host::enrolled(&coordinator, SCRIPTS);
+    let _agent = host.start();
+    let up = host.path("up");
+    let argv =
+        host.script("probe", &format!("test -e {} || {{ echo down; exit 1; }}", up.display()));
+    let probing = Probing {
+        probes: vec![("live".to_owned(), Probe::Command { argv: argv.clone() })],
+        interval: Span::from_millis(100),
+        timeout: Span::from_secs(5),
+        successes: 1,
+    };
+    let mut session = coordinator.welcomed(1).await;
+    let subjects = [
+        Subject::Command { argv },
+        Subject::Command { argv: vec!["/bin/rm".to_owned()] },
+        Subject::Unit { unit: "ssh.service".to_owned() },
+    ];
+    let (findings, healthy) = session.inspect(&subjects, Some(&probing)).await;
+    assert!(matches!(&findings[..], [Finding::Allowed, Finding::Refused(_), Finding::Refused(_)]));
+    assert_eq!(healthy, Some(false));
+
+    use dv_proto::v1::{Unwatch, Watch, from_agent, to_agent};
+    let (service, probing_json) = ("web".to_owned(), dv_proto::to_json(&probing));
+    session.say(to_agent::Message::Watch(Watch { service, probing_json })).await;
+    let health = |message| match message {
+        from_agent::Message::Health(health) => Some((health.good, health.why)),
+        _ => None,
+    };
+    assert_eq!(session.hear(health).await, (false, "live: exit code 1: down".to_owned()));
+    fs::write(&up, "").unwrap();
+    assert_eq!(session.hear(health).await, (true, String::new()));
+    fs::remove_file(&up).unwrap();
+    assert!(!session.hear(health).await.0);
+    session.say(to_agent::Message::Unwatch(Unwatch { service: "web".to_owned() })).await;
+}
+
+#[tokio::test]
+async fn a_certificate_is_renewed_in_time_and_shown_at_once() {
+    let mut coordinator = Coordinator::start().await;
+    let host = Host::new(&coordinator.address, SCRIPTS);
+    host.give_identity(&coordinator.authority, Life::RenewalDue);
+    let key = fs::read_to_string(host.config.state_dir.join("identity/key.pem")).unwrap();
+    let _agent = host.start();
+    let old = coordinator.welcomed(1).await;
+    let certificate = old.certificate.clone();
+    let new = coordinator.welcomed(1).await;
+    assert_ne!(new.certificate, certificate);
+    old.ended().await;
+    assert_eq!(*coordinator.seen.renewals.lock().unwrap(), 1);
+    assert_eq!(fs::read_to_string(host.config.state_dir.join("identity/key.pem")).unwrap(), key);
+}
+
+#[tokio::test]
+async fn no_word_is_said_to_a_stranger() {
+    let mut coordinator = Coordinator::start().await;
+    let mut impostor = Coordinator::start().await;
+    let mut host = Host::enrolled(&coordinator, SCRIPTS);
+    host.config.coordinator = impostor.address.clone();
+    let agent = host.start();
+    impostor.turned_away().await;
+    agent.crash();
+
+    // And a coordinator hears nobody without a certificate of its own CA.
+    let mut host = Host::enrolled(&impostor, SCRIPTS);
+    host.config.coordinator = coordinator.address.clone();
+    fs::write(host.config.state_dir.join("identity/ca.pem"), coordinator.authority.ca()).unwrap();
+    let _agent = host.start();
+    coordinator.turned_away().await;
+}
+
+#[tokio::test]
+async fn enrols_with_a_token_once() {
+    use dv_agent::identity::enrol::{EnrolError, enrol};
+    let mut coordinator = Coordinator::start().await;
+    let host = Host::new(&coordinator.address, SCRIPTS);
+    let token = coordinator.token();
+    assert_eq!(enrol(&host.config, &format!("{token}\n"), None).await.unwrap(), "h1");
+    let identity = host.config.state_dir.join("identity");
+    assert_eq!(mode(&identity), 0o700);
+    assert_eq!(mode(&identity.join("key.pem")), 0o600);
+    let _agent = host.start();
+    coordinator.welcomed(1).await;
+
+    let other = Host::new(&coordinator.address, SCRIPTS);
+    let refused = enrol(&other.config, &token, None).await.unwrap_err();
+    assert!(matches!(&refused, EnrolError::Refused(why) if why.contains("used")), "{refused}");
+    assert!(!other.config.state_dir.join("identity").exists());
+}
+
+#[tokio::test]
+async fn a_token_is_not_given_to_a_server_that_is_not_the_pinned_one() {
+    use dv_agent::identity::enrol::{EnrolError, enrol};
+    let coordinator = Coordinator::start().await;
+    let impostor = Coordinator::start().await;
+    let host = Host::new(&impostor.address, SCRIPTS);
+    let error = enrol(&host.config, &coordinator.token(), None).await.unwrap_err();
+    assert!(matches!(error, EnrolError::Unreachable { .. }), "{error}");
+    assert!(impostor.seen.tokens.lock().unwrap().is_empty());
+
+    let nobody = Host::new("127.0.0.1:1", SCRIPTS);
+    let error = enrol(&nobody.config, &coordinator.token(), None).await.unwrap_err().to_string();
+    assert!(error.contains("127.0.0.1:1") && error.contains("refused"), "{error}");
+}
+
+#[tokio::test]
+async fn another_coordinator_is_another_life() {
+    use dv_agent::identity::enrol::enrol;
+    let mut first = Coordinator::start().await;
+    let mut host = Host::enrolled(&first, SCRIPTS);
+    let argv = host.script("do", &format!("echo x >> {}", host.path("done").display()));
+    let agent = host.start();
+    let mut session = first.welcomed(9).await;
+    session.run("r1-1", &argv, false).await;
+    session.outcome().await;
+    agent.crash();
+
+    let mut second = Coordinator::start().await;
+    host.config.coordinator = second.address.clone();
+    enrol(&host.config, &second.token(), None).await.unwrap();
+    let _agent = host.start();
+    let mut session = second.welcomed(1).await;
+    assert!(session.hello.commands.is_empty());
+    session.run("r1-1", &argv, false).await;
+    assert_eq!(session.outcome().await.result, OpResult::Done);
+    assert_eq!(fs::read_to_string(host.path("done")).unwrap(), "x\nx\n");
+}
