@@ -16,7 +16,9 @@ impl Rollout {
             _ => return Err(WaitingOn::Coordinator),
         }
         let wave = self.places[i].wave as u32;
-        let current = self.wave.unwrap_or(0);
+        let Some(current) = self.wave else {
+            return Err(WaitingOn::Coordinator);
+        };
         if wave > current {
             return Err(if self.promotion == Promotion::Awaited {
                 WaitingOn::Promotion

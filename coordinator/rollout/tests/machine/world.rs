@@ -300,6 +300,12 @@ impl World {
                 Fact::Operator { verb: Verb::Resume, .. } => spent = false,
                 Fact::Commanded { host, .. } => {
                     assert!(!spent, "nothing is commanded once the budget is spent or at the end");
+                    let begun = |f: &Fact| matches!(f, Fact::WaveStarted { .. });
+                    let at = self.journal.iter().position(|r| r.number == record.number).unwrap();
+                    assert!(
+                        self.journal[..at].iter().any(|r| begun(&r.fact)),
+                        "a wave begins first"
+                    );
                     let wave = after.hosts.iter().find(|h| h.name == *host).unwrap().wave;
                     assert!(wave <= after.wave.0, "no host goes before its wave");
                 }
