@@ -15,6 +15,7 @@ use crate::client::{Client, is_transient};
 /// The pause before the first new attempt.
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const LASTED: Duration = Duration::from_secs(10);
 
 /// What comes in.
 pub(crate) enum News {
@@ -113,7 +114,14 @@ impl Source {
         let opened = timeout_at(deadline, self.client.watch(self.id, self.cursor)).await;
         let opened = opened.map_err(|_| Cut::Lost("no answer".to_owned()))?;
         let mut stream = opened.map_err(cut)?;
-        while let Some(reply) = stream.message().await.map_err(cut)? {
+        let opened = Instant::now();
+        loop {
+            let reply = stream.message().await;
+            // A stream that lasted counts as contact, even if there was nothing to say.
+            if opened.elapsed() >= LASTED {
+                self.give_up = None;
+            }
+            let Some(reply) = reply.map_err(cut)? else { break };
             if self.give_up.take().is_some() {
                 self.send(News::Remark("contact with the coordinator is back".to_owned())).await?;
             }

@@ -1,4 +1,10 @@
 //! `dvctl` as it is called: what it prints, where, and the code that it ends with.
 
+mod asking;
+mod fake;
+mod following;
 mod offline;
+mod sample;
 mod support;
+mod trouble;
+mod trust;

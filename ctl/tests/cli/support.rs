@@ -1,8 +1,14 @@
 //! Calling the program.
 
-use std::{path::Path, process::Output};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
 
-use assert_cmd::Command;
+use tempfile::tempdir;
+
+use crate::fake::Fake;
 
 /// A manifest that is good.
 pub(crate) const MANIFEST: &str = "\
@@ -17,7 +23,7 @@ health:
 
 /// `dvctl`, knowing nothing of this machine.
 pub(crate) fn dvctl(home: &Path) -> Command {
-    let mut command = Command::cargo_bin("dvctl").expect("it is built");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dvctl"));
     command.env_clear().env("HOME", home).current_dir(home);
     command
 }
@@ -31,4 +37,24 @@ pub(crate) fn told(output: &Output) -> String {
         text(&output.stdout),
         text(&output.stderr)
     )
+}
+
+/// A home with a context file for `fake` and a good manifest, and what a call in it told.
+pub(crate) fn call(fake: &Fake, arguments: &[&str]) -> String {
+    call_by(&fake.context(), arguments)
+}
+
+/// As [`call`], by this context file.
+pub(crate) fn call_by(context: &str, arguments: &[&str]) -> String {
+    let home = tempdir().unwrap();
+    let output = prepared(home.path(), context).args(arguments).output().unwrap();
+    told(&output)
+}
+
+/// `dvctl` in a home that has been given a context file and a good manifest.
+pub(crate) fn prepared(home: &Path, context: &str) -> Command {
+    fs::create_dir_all(home.join(".config/dv")).unwrap();
+    fs::write(home.join(".config/dv/context.yaml"), context).unwrap();
+    fs::write(home.join("app.yaml"), MANIFEST).unwrap();
+    dvctl(home)
 }
