@@ -7,6 +7,8 @@ use std::{
     path::Path,
 };
 
+use crate::chance;
+
 /// Makes a directory that only its owner enters, unless it is there.
 pub(crate) fn private_directory(path: &Path) -> io::Result<()> {
     let named = |why: io::Error| io::Error::new(why.kind(), format!("{}: {why}", path.display()));
@@ -19,7 +21,7 @@ pub(crate) fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {
     let write = || {
         let directory = path.parent().unwrap_or(Path::new("."));
         let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{:016x}.new", rand::random::<u64>()));
+        name.push(format!(".{:016x}.new", u64::from_ne_bytes(chance::bytes())));
         let new = directory.join(name);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
         let written = file

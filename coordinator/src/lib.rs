@@ -23,6 +23,8 @@
 //! | [`store`] | what is remembered, and what is written together |
 //! | [`ports`] | the outside world |
 
+#![warn(clippy::disallowed_methods)]
+
 pub mod clock;
 pub mod config;
 pub mod coordinator;
@@ -35,6 +37,7 @@ pub mod telemetry;
 
 mod api;
 mod catch_up;
+mod chance;
 mod enrolment;
 mod files;
 mod follow;

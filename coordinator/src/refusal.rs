@@ -6,7 +6,7 @@ use dv_types::{HostName, RolloutId, ServiceName, Timestamp, Version};
 
 use crate::{identity::IdentityError, ports::StoreError};
 
-/// A refusal. Nothing was changed.
+/// A refusal. Nothing was changed, save where it says otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// The request makes no sense.
@@ -88,9 +88,12 @@ pub enum Refusal {
     /// The store does not do it.
     #[error("the coordinator can't save it: {0}")]
     Store(#[from] StoreError),
-    /// The coordinator stops.
+    /// The coordinator stops. Nothing was done.
     #[error("the coordinator is stopping: ask again in a moment")]
     Stopping,
+    /// The coordinator stops, and what was asked may have been done, or go on by itself.
+    #[error("the coordinator is stopping: {0}")]
+    Interrupted(String),
 }
 
 struct Lines<'a>(&'a [String]);
@@ -125,6 +128,7 @@ impl From<Refusal> for tonic::Status {
             // Not "unavailable": a write that failed late may have been kept.
             Refusal::Store(_) => Self::internal(text),
             Refusal::Stopping => Self::unavailable(text),
+            Refusal::Interrupted(_) => Self::aborted(text),
         }
     }
 }

@@ -73,8 +73,11 @@ async fn end_and_reverse(
             return Err(nothing(of));
         }
         tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return Err(Refusal::Stopping) },
-            () = rollouts.stop.cancelled() => return Err(Refusal::Stopping),
+            _ = changes.changed() => {}
+            () = rollouts.stop.cancelled() => {
+                let why = format!("the rollback of {of} goes on by itself when it is back");
+                return Err(Refusal::Interrupted(why));
+            }
         }
     }
 }

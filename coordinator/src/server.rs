@@ -66,7 +66,7 @@ pub(crate) fn accept(
                                 }
                                 Ok(Err(why)) => tracing::info!(%address, %why, "no TLS connection"),
                                 Err(_) => {
-                                    tracing::info!(%address, "the TLS handshake took too long")
+                                    tracing::info!(%address, "the TLS handshake took too long");
                                 }
                             }
                         });

@@ -76,7 +76,10 @@ pub(super) fn word(message: v1::FromAgent) -> Result<Option<Word>, Status> {
 }
 
 fn shortened(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(TEXT));
+    if text.len() > TEXT {
+        let end = (0..=TEXT).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default();
+        text.truncate(end);
+    }
     text
 }
 

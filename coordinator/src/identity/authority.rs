@@ -10,7 +10,7 @@ use rcgen::{
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::files;
+use crate::{chance, files};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const CA_LIFE: Duration = DAY.saturating_mul(3650);
@@ -173,7 +173,7 @@ fn base(name: &str, now: Timestamp, life: Duration) -> CertificateParams {
     params.not_after = start + life;
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
-    let mut serial: [u8; 16] = rand::random();
+    let mut serial = chance::bytes::<16>();
     // Positive, and without a leading zero that an encoder would drop.
     serial[0] = serial[0] & 0x3f | 0x40;
     params.serial_number = Some(SerialNumber::from_slice(&serial));

@@ -106,13 +106,15 @@ fn serves(pem: &str, names: &[String], now: Timestamp) -> bool {
 fn server_config(pair: &Pair, ca: &str) -> Result<ServerConfig, IdentityError> {
     let unusable =
         |why: &dyn std::fmt::Display| IdentityError::unusable("the server's certificate", why);
-    let chain = CertificateDer::pem_slice_iter(pair.certificate.as_bytes())
+    let mut chain = CertificateDer::pem_slice_iter(pair.certificate.as_bytes())
         .collect::<Result<Vec<_>, _>>()
         .map_err(|why| unusable(&why))?;
     let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).map_err(|why| unusable(&why))?;
     let mut roots = RootCertStore::empty();
     let ca = CertificateDer::from_pem_slice(ca.as_bytes()).map_err(|why| unusable(&why))?;
-    roots.add(ca).map_err(|why| unusable(&why))?;
+    roots.add(ca.clone()).map_err(|why| unusable(&why))?;
+    // An agent that enrols knows no more of the CA than its hash, and must be shown it.
+    chain.push(ca);
 
     let provider = Arc::new(aws_lc_rs::default_provider());
     // Who shows none may enrol, and nothing else: each call looks for itself.

@@ -6,6 +6,7 @@ use dv_types::HostName;
 use sha2::{Digest as _, Sha256};
 
 use super::authority::hex;
+use crate::chance;
 
 const VERSION: &str = "dv1";
 
@@ -31,7 +32,7 @@ impl Token {
     /// A new token for `host`, with the pin of the CA that the agent shall trust.
     #[must_use]
     pub fn new(host: HostName, pin: &str) -> Self {
-        let (id, secret): ([u8; 8], [u8; 16]) = (rand::random(), rand::random());
+        let (id, secret) = (chance::bytes::<8>(), chance::bytes::<16>());
         Self { host, id: hex(&id), secret: hex(&secret), pin: pin.to_owned() }
     }
 

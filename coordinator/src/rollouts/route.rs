@@ -106,7 +106,9 @@ impl Rollouts {
                 Ok(verdict) => verdict.map_err(Refusal::Rejected),
                 Err(_) => Err(Refusal::Rejected(format!("{id} has ended meanwhile"))),
             },
-            () = self.stop.cancelled() => Err(Refusal::Stopping),
+            () = self.stop.cancelled() => Err(Refusal::Interrupted(format!(
+                "look with `dvctl rollout status {id}` whether it was done"
+            ))),
         }
     }
 

@@ -1,0 +1,12 @@
+//! The coordinator as a whole: its stores, its identities, and the real server with scripted agents.
+
+#![allow(clippy::disallowed_methods, reason = "tests bring their own surroundings")]
+
+mod authorisation;
+mod enrolment;
+mod identity;
+mod journal;
+mod recovery;
+mod rollout;
+mod store;
+mod support;

@@ -1,0 +1,348 @@
+//! Agents that act on a world in memory, over the real wire.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use dv_proto::{
+    from_json, to_json,
+    v1::{self, from_agent, to_agent},
+};
+use dv_types::{
+    Command, CommandId, Epoch, Finding, OpResult, Operation, Outcome, Span, Subject, Timestamp,
+    outcome::Output,
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::{HostIdentity, Site};
+
+/// The hosts' side of the world, shared by all agents of a test.
+#[derive(Clone, Default)]
+pub(crate) struct World(Arc<Mutex<Hosts>>);
+
+#[derive(Default)]
+struct Hosts {
+    /// How often each command was carried out.
+    done: BTreeMap<(String, CommandId), u32>,
+    /// What each host runs.
+    versions: BTreeMap<String, String>,
+    /// Versions that never become healthy.
+    broken: BTreeSet<String>,
+    /// The highest epoch that each host has heard.
+    epochs: BTreeMap<String, Epoch>,
+    gates: BTreeMap<String, watch::Sender<bool>>,
+}
+
+impl World {
+    fn with<T>(&self, act: impl FnOnce(&mut Hosts) -> T) -> T {
+        act(&mut self.0.lock().unwrap())
+    }
+
+    pub(crate) fn break_version(&self, version: &str) {
+        self.with(|hosts| hosts.broken.insert(version.to_owned()));
+    }
+
+    pub(crate) fn version(&self, host: &str) -> Option<String> {
+        self.with(|hosts| hosts.versions.get(host).cloned())
+    }
+
+    /// What the hosts run, by name.
+    pub(crate) fn versions(&self) -> Vec<String> {
+        self.with(|hosts| hosts.versions.values().cloned().collect())
+    }
+
+    /// Lets restarts on `host` wait until the gate is opened.
+    pub(crate) fn close_gate(&self, host: &str) {
+        self.with(|hosts| hosts.gate(host).send_replace(true));
+    }
+
+    pub(crate) fn open_gate(&self, host: &str) {
+        self.with(|hosts| hosts.gate(host).send_replace(false));
+    }
+
+    /// How often the commands of `host` were carried out.
+    pub(crate) fn executions(&self, host: &str) -> Vec<u32> {
+        self.with(|hosts| {
+            hosts.done.iter().filter(|((h, _), _)| h == host).map(|(_, n)| *n).collect()
+        })
+    }
+
+    /// The last command that `host` was given.
+    pub(crate) fn last_command(&self, host: &str) -> CommandId {
+        self.with(|hosts| {
+            let commands = hosts.done.keys().filter(|(h, _)| h == host);
+            commands.map(|(_, command)| *command).max().expect("it was given one")
+        })
+    }
+
+    /// Panics if a command was carried out twice.
+    pub(crate) fn nothing_ran_twice(&self) {
+        self.with(|hosts| {
+            for ((host, command), times) in &hosts.done {
+                assert_eq!(*times, 1, "{command} on {host}");
+            }
+        });
+    }
+}
+
+impl Hosts {
+    fn gate(&mut self, host: &str) -> &watch::Sender<bool> {
+        self.gates.entry(host.to_owned()).or_insert_with(|| watch::Sender::new(false))
+    }
+}
+
+/// An agent that runs until it is dropped. What it did outlives its connections.
+pub(crate) struct Agent {
+    task: JoinHandle<()>,
+    ledger: Arc<Ledger>,
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Agent {
+    /// Starts the agent of `host`; it connects for ever.
+    pub(crate) fn start(site: &Site, world: &World, host: &str, identity: &HostIdentity) -> Self {
+        let ledger = Arc::new(Ledger {
+            host: host.to_owned(),
+            world: world.clone(),
+            entries: Mutex::default(),
+            link: Mutex::default(),
+        });
+        Self::run(site, identity, ledger)
+    }
+
+    fn run(site: &Site, identity: &HostIdentity, ledger: Arc<Ledger>) -> Self {
+        let client = site.link(identity);
+        let running = Arc::clone(&ledger);
+        let task = tokio::spawn(async move {
+            let instance = format!("{:p}", Arc::as_ptr(&running));
+            loop {
+                let _ = session(&running, client.clone(), &instance).await;
+                *running.link.lock().unwrap() = None;
+                tokio::time::sleep(Duration::from_millis(30)).await;
+            }
+        });
+        Self { task, ledger }
+    }
+
+    /// Enrols `host` with label `role: web` and starts its agent.
+    pub(crate) async fn join(site: &Site, world: &World, host: &str) -> (Self, HostIdentity) {
+        let identity = site.enrol(host, &[("role", "web")]).await;
+        (Self::start(site, world, host, &identity), identity)
+    }
+
+    /// Takes it off the network; what it is doing goes on.
+    pub(crate) fn cut_off(self) -> CutOff {
+        CutOff(Arc::clone(&self.ledger))
+    }
+
+    /// Outcomes that the coordinator has not acknowledged.
+    pub(crate) fn unacknowledged(&self) -> usize {
+        self.ledger.unacknowledged().len()
+    }
+}
+
+/// An agent without a network.
+pub(crate) struct CutOff(Arc<Ledger>);
+
+impl CutOff {
+    /// The same agent, on the network again.
+    pub(crate) fn reconnect(self, site: &Site, identity: &HostIdentity) -> Agent {
+        Agent::run(site, identity, self.0)
+    }
+
+    /// Outcomes that it will tell when it is back.
+    pub(crate) fn unacknowledged(&self) -> usize {
+        self.0.unacknowledged().len()
+    }
+}
+
+/// What an agent remembers.
+struct Ledger {
+    host: String,
+    world: World,
+    entries: Mutex<BTreeMap<CommandId, Entry>>,
+    /// To the coordinator, where there is a link.
+    link: Mutex<Option<mpsc::Sender<v1::FromAgent>>>,
+}
+
+enum Entry {
+    Begun,
+    Done(Outcome),
+    Acknowledged(Outcome),
+}
+
+impl Ledger {
+    fn say(&self, message: from_agent::Message) {
+        if let Some(link) = &*self.link.lock().unwrap() {
+            let _ = link.try_send(v1::FromAgent { message: Some(message) });
+        }
+    }
+
+    fn report(&self, outcome: &Outcome) {
+        self.say(from_agent::Message::Outcome(v1::Outcome { outcome_json: to_json(outcome) }));
+    }
+
+    fn unacknowledged(&self) -> Vec<Outcome> {
+        let entries = self.entries.lock().unwrap();
+        let open = entries.values().filter_map(|entry| match entry {
+            Entry::Done(outcome) => Some(outcome.clone()),
+            Entry::Begun | Entry::Acknowledged(_) => None,
+        });
+        open.collect()
+    }
+
+    fn acknowledge(&self, command: CommandId) {
+        let mut entries = self.entries.lock().unwrap();
+        if let Some(Entry::Done(outcome)) = entries.get(&command) {
+            let outcome = outcome.clone();
+            entries.insert(command, Entry::Acknowledged(outcome));
+        }
+    }
+
+    /// Begins a command that is new; repeats the outcome of one that is known.
+    fn obey(self: &Arc<Self>, command: Command) {
+        let known = {
+            let mut entries = self.entries.lock().unwrap();
+            match entries.get(&command.id) {
+                None => {
+                    entries.insert(command.id, Entry::Begun);
+                    None
+                }
+                Some(Entry::Begun) => return,
+                Some(Entry::Done(outcome) | Entry::Acknowledged(outcome)) => Some(outcome.clone()),
+            }
+        };
+        if let Some(outcome) = known {
+            return self.report(&outcome);
+        }
+        let ledger = Arc::clone(self);
+        tokio::spawn(async move {
+            let result = ledger.carry_out(&command).await;
+            let outcome = Outcome {
+                command: command.id,
+                result,
+                began: Timestamp::now(),
+                took: Span::ZERO,
+                output: Output::default(),
+                evidence: None,
+            };
+            ledger.entries.lock().unwrap().insert(command.id, Entry::Done(outcome.clone()));
+            ledger.report(&outcome);
+        });
+    }
+
+    async fn carry_out(&self, command: &Command) -> OpResult {
+        let gate = self.world.with(|hosts| {
+            *hosts.done.entry((self.host.clone(), command.id)).or_default() += 1;
+            hosts.gate(&self.host).subscribe()
+        });
+        match &command.operation {
+            Operation::Run { argv, .. } => {
+                self.world.with(|hosts| hosts.versions.insert(self.host.clone(), argv[1].clone()));
+                OpResult::Done
+            }
+            Operation::Verify { .. } if !self.healthy() => {
+                OpResult::TimedOut("ready: 503".to_owned())
+            }
+            Operation::Unit { .. } => {
+                let mut gate = gate;
+                let _ = gate.wait_for(|closed| !closed).await;
+                OpResult::Done
+            }
+            _ => OpResult::Done,
+        }
+    }
+
+    fn healthy(&self) -> bool {
+        self.world.with(|hosts| {
+            let version = hosts.versions.get(&self.host);
+            version.is_none_or(|version| !hosts.broken.contains(version))
+        })
+    }
+
+    fn inspect(&self, inspect: v1::Inspect) {
+        let subjects: Vec<Subject> = from_json("subjects_json", &inspect.subjects_json).unwrap();
+        let findings: Vec<_> = subjects
+            .iter()
+            .map(|subject| match subject {
+                Subject::Unit { .. } => Finding::Unit { active: "active".to_owned() },
+                _ => Finding::Allowed,
+            })
+            .collect();
+        self.say(from_agent::Message::Facts(v1::Facts {
+            request: inspect.request,
+            findings_json: to_json(&findings),
+            healthy: (!inspect.probing_json.is_empty()).then(|| self.healthy()),
+        }));
+    }
+}
+
+async fn session(
+    ledger: &Arc<Ledger>,
+    mut client: v1::agent_link_client::AgentLinkClient<tonic::transport::Channel>,
+    instance: &str,
+) -> Result<(), tonic::Status> {
+    let (words, outgoing) = mpsc::channel(256);
+    let hello = from_agent::Message::Hello(v1::Hello {
+        agent_version: "0.0.0-test".to_owned(),
+        instance: instance.to_owned(),
+        boot_id: String::new(),
+        commands: Vec::new(),
+    });
+    words.try_send(v1::FromAgent { message: Some(hello) }).unwrap();
+    let mut orders = client.link(ReceiverStream::new(outgoing)).await?.into_inner();
+    let mut heartbeat = tokio::time::interval(Duration::from_secs(3600));
+    loop {
+        let order = tokio::select! {
+            order = orders.message() => order?,
+            _ = heartbeat.tick() => {
+                ledger.say(from_agent::Message::Heartbeat(v1::Heartbeat::default()));
+                continue;
+            }
+        };
+        let Some(order) = order else { return Ok(()) };
+        let epoch = Epoch(order.epoch);
+        let newest = ledger.world.with(|hosts| {
+            let newest = hosts.epochs.entry(ledger.host.clone()).or_default();
+            *newest = (*newest).max(epoch);
+            *newest
+        });
+        assert_eq!(epoch, newest, "an order of a reign that is over");
+        match order.message.unwrap() {
+            to_agent::Message::Welcome(welcome) => {
+                let pace = Duration::from_millis(welcome.heartbeat_ms.into());
+                heartbeat = tokio::time::interval(pace);
+                *ledger.link.lock().unwrap() = Some(words.clone());
+                for outcome in ledger.unacknowledged() {
+                    ledger.report(&outcome);
+                }
+            }
+            to_agent::Message::Command(command) => {
+                ledger.obey(from_json("command_json", &command.command_json).unwrap());
+            }
+            to_agent::Message::Acknowledge(acknowledge) => {
+                ledger.acknowledge(acknowledge.command.parse().unwrap());
+            }
+            to_agent::Message::Inspect(inspect) => ledger.inspect(inspect),
+            to_agent::Message::Watch(watch) => {
+                ledger.say(from_agent::Message::Health(v1::Health {
+                    service: watch.service,
+                    good: ledger.healthy(),
+                    why: String::new(),
+                }))
+            }
+            to_agent::Message::Cancel(_) | to_agent::Message::Unwatch(_) => {}
+        }
+    }
+}
