@@ -58,7 +58,8 @@ impl Dvctl {
     }
 
     fn try_json<S: AsRef<str>>(&self, arguments: &[S]) -> Result<Value, String> {
-        let arguments: Vec<_> = ["--output", "json"].into_iter().chain(arguments.iter().map(AsRef::as_ref)).collect();
+        let arguments: Vec<_> =
+            ["--output", "json"].into_iter().chain(arguments.iter().map(AsRef::as_ref)).collect();
         let text = self.run(&arguments).result()?;
         serde_json::from_str(&text).map_err(|why| format!("dvctl printed no JSON: {why}\n{text}"))
     }
@@ -81,7 +82,8 @@ impl Dvctl {
 
     /// A single-use token for a host.
     pub fn token(&self, host: &str, labels: &[(&str, &str)]) -> Result<String, String> {
-        let mut arguments = vec!["--quiet".to_owned(), "agent".to_owned(), "token".to_owned(), host.to_owned()];
+        let mut arguments =
+            vec!["--quiet".to_owned(), "agent".to_owned(), "token".to_owned(), host.to_owned()];
         for (key, value) in labels {
             arguments.extend(["--label".to_owned(), format!("{key}={value}")]);
         }
@@ -93,7 +95,11 @@ impl Dvctl {
         let hosts = self.try_json(&["hosts"])?;
         let hosts = hosts.as_array().ok_or_else(|| format!("no list of hosts: {hosts}"))?;
         let there = hosts.iter().filter(|host| host["connected"] == true).count();
-        if there == crate::bed::HOSTS.len() { Ok(()) } else { Err(format!("{there} hosts are in contact: {hosts:?}")) }
+        if there == crate::bed::HOSTS.len() {
+            Ok(())
+        } else {
+            Err(format!("{there} hosts are in contact: {hosts:?}"))
+        }
     }
 
     fn command<S: AsRef<str>>(&self, arguments: &[S]) -> Command {
@@ -122,7 +128,11 @@ impl Following {
     pub fn until_line(&self, what: &str, found: impl Fn(&str) -> bool) {
         until(LIMIT, what, || {
             let text = self.stdout.text();
-            if text.lines().any(&found) { Ok(()) } else { Err(format!("{text}\n{}", self.stderr.text())) }
+            if text.lines().any(&found) {
+                Ok(())
+            } else {
+                Err(format!("{text}\n{}", self.stderr.text()))
+            }
         });
     }
 

@@ -148,7 +148,11 @@ impl Seen {
             }
             assert!(!samples.is_empty(), "{host} was never asked");
         }
-        assert!(self.fewest() >= hosts, "fewer than {hosts} hosts answered at some time\n{}", self.story());
+        assert!(
+            self.fewest() >= hosts,
+            "fewer than {hosts} hosts answered at some time\n{}",
+            self.story()
+        );
     }
 
     /// Who did not answer when, a line each.
@@ -156,7 +160,12 @@ impl Seen {
     pub fn story(&self) -> String {
         let mut text = String::new();
         for Outage { host, from, to, why } in self.outages() {
-            let _ = writeln!(text, "{:8.3} s to {:8.3} s  {host} did not answer: {why}", from.as_secs_f64(), to.as_secs_f64());
+            let _ = writeln!(
+                text,
+                "{:8.3} s to {:8.3} s  {host} did not answer: {why}",
+                from.as_secs_f64(),
+                to.as_secs_f64()
+            );
         }
         let asked: usize = self.hosts.iter().map(|(_, samples)| samples.len()).sum();
         let _ = writeln!(

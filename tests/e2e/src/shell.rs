@@ -89,7 +89,8 @@ pub fn run_with(command: &mut Command, input: &[u8], limit: Duration) -> Ran {
         let stdout = read(scope, child.stdout.take().expect("piped"));
         let stderr = read(scope, child.stderr.take().expect("piped"));
         let code = end_of(&mut child, limit);
-        let (stdout, mut stderr) = (stdout.join().expect("no panic"), stderr.join().expect("no panic"));
+        let (stdout, mut stderr) =
+            (stdout.join().expect("no panic"), stderr.join().expect("no panic"));
         if code.is_none() && began.elapsed() >= limit {
             stderr.push_str(&format!("\n[ended by the test after {limit:?}]"));
         }

@@ -29,11 +29,7 @@ pub fn eventually<T, E: Display>(
 
 /// As [`eventually`]; at the deadline the test ends here.
 #[track_caller]
-pub fn until<T, E: Display>(
-    limit: Duration,
-    what: &str,
-    look: impl FnMut() -> Result<T, E>,
-) -> T {
+pub fn until<T, E: Display>(limit: Duration, what: &str, look: impl FnMut() -> Result<T, E>) -> T {
     match eventually(limit, what, look) {
         Ok(value) => value,
         Err(why) => panic!("{why}"),

@@ -1,1 +1,16 @@
-//! x
+//! What dv does on five real hosts. One test after another, on the bed that was brought up before
+//! (`cargo run -p dv-e2e --bin bed -- up`).
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "real hosts have real time, and what a machine offers is in its surroundings"
+)]
+
+mod crashed;
+mod cut_off;
+mod failing;
+mod input;
+mod installed;
+mod refused;
+mod rolling;
+mod strangers;

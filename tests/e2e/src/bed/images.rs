@@ -20,7 +20,10 @@ const LIMIT: Duration = Duration::from_secs(900);
 /// The image of every machine; made if it is not there.
 pub(crate) fn machine(say: &dyn Fn(&str)) -> Result<String, String> {
     let bed = root().join("tests/bed");
-    let image = format!("dv-bed-machine:{}", fingerprint(&[&bed.join("files"), &bed.join("packages"), &bed.join("setup")])?);
+    let image = format!(
+        "dv-bed-machine:{}",
+        fingerprint(&[&bed.join("files"), &bed.join("packages"), &bed.join("setup")])?
+    );
     if !has_image(&image) {
         say(&format!("making {image} from Debian's packages, once (about a minute)"));
         let files = format!("--customize-hook=sync-in {} /", bed.join("files").display());
@@ -60,11 +63,17 @@ pub(crate) fn push_service(base: &str, registry: &str, releases: &[&str]) -> Res
     for release in releases {
         let image = format!("{registry}/debvisor/debvisor:{release}");
         docker(&[
-            "build", "--quiet",
-            "--file", &format!("{service}/shapes/compose/Dockerfile"),
-            "--build-arg", &format!("BASE={base}"),
-            "--build-arg", &format!("RELEASE={release}"),
-            "--tag", &image, &service,
+            "build",
+            "--quiet",
+            "--file",
+            &format!("{service}/shapes/compose/Dockerfile"),
+            "--build-arg",
+            &format!("BASE={base}"),
+            "--build-arg",
+            &format!("RELEASE={release}"),
+            "--tag",
+            &image,
+            &service,
         ])
         .result()?;
         docker(&["push", "--quiet", &image]).result()?;
@@ -120,7 +129,8 @@ fn fingerprint(paths: &[&Path]) -> Result<String, String> {
 fn take_in(hash: &mut Sha256, path: &Path) -> io::Result<()> {
     hash.update(path.file_name().unwrap_or_default().as_encoded_bytes());
     if path.is_dir() {
-        let mut inside = fs::read_dir(path)?.map(|e| Ok(e?.path())).collect::<io::Result<Vec<_>>>()?;
+        let mut inside =
+            fs::read_dir(path)?.map(|e| Ok(e?.path())).collect::<io::Result<Vec<_>>>()?;
         inside.sort();
         inside.iter().try_for_each(|path| take_in(hash, path))
     } else {

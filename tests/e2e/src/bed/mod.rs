@@ -22,7 +22,8 @@ pub use up::{NoBed, check, up};
 use crate::{dvctl::Dvctl, machine::Machine};
 
 /// The hosts, and the zone of each.
-pub const HOSTS: [(&str, &str); 5] = [("h1", "a"), ("h2", "b"), ("h3", "c"), ("h4", "a"), ("h5", "b")];
+pub const HOSTS: [(&str, &str); 5] =
+    [("h1", "a"), ("h2", "b"), ("h3", "c"), ("h4", "a"), ("h5", "b")];
 
 /// The service's image, as hosts pull it.
 pub const REPOSITORY: &str = "registry.bed:5000/debvisor/debvisor";
@@ -75,7 +76,11 @@ impl Bed {
             directory: directory(),
             infra: machine("infra", 2),
             coordinator: machine("coordinator", 3),
-            hosts: HOSTS.iter().zip(11..).map(|((host, _), number)| machine(host, number)).collect(),
+            hosts: HOSTS
+                .iter()
+                .zip(11..)
+                .map(|((host, _), number)| machine(host, number))
+                .collect(),
             name,
         }
     }
@@ -105,7 +110,8 @@ fn name() -> String {
 
 /// Where a bed keeps its files.
 fn directory() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let target =
+        env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     target.join(name())
 }
 

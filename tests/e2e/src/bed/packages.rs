@@ -24,7 +24,8 @@ impl Packages {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.current_dir(root()).args(["xtask", "deb", "--profile", profile]);
         shell::run(&mut cargo, Duration::from_secs(3600)).result()?;
-        let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+        let target =
+            env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
         Self::find(&target.join("deb"))
     }
 

@@ -44,7 +44,16 @@ pub(crate) fn agent(bed: &Bed, host: &Machine, zone: &str, package: &Path) -> Re
     install(host, package)?;
     let token = bed.dvctl().token(&host.name, &[("role", "web"), ("zone", zone)])?;
     host.exec_with(
-        &["dv-agent", "enrol", "--config", "/etc/dv-agent/agent.yaml", "--token-file", "-", "--host", &host.name],
+        &[
+            "dv-agent",
+            "enrol",
+            "--config",
+            "/etc/dv-agent/agent.yaml",
+            "--token-file",
+            "-",
+            "--host",
+            &host.name,
+        ],
         token.as_bytes(),
     )
     .result()?;

@@ -1,12 +1,18 @@
 //! Brings a bed up, step by step, saying what it does.
 
-use std::{fs, path::Path, process::Command, thread, time::{Duration, Instant}};
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 use super::{
     Bed, HOSTS, LeftOut, Note, PORT, directory, down, images, name, packages::Packages, preflight,
     provision,
 };
-use crate::{docker::docker, shell, wait::eventually};
+use crate::{docker::docker, machine::Machine, shell, wait::eventually};
 
 /// The releases of the service that the registry and the git server have.
 const RELEASES: [&str; 3] = ["v1", "v2", "v3"];
@@ -55,7 +61,7 @@ pub fn up(profile: &str, packages: Option<&Path>) -> Result<Bed, NoBed> {
     say("seven machines");
     let bed = network()?;
     create(&bed, &machine)?;
-    each(bed.machines(), |machine| machine.booted())?;
+    each(bed.machines(), Machine::booted)?;
 
     say("PostgreSQL, Redis, the registry and the git server");
     provision::infra(&bed)?;
@@ -74,7 +80,9 @@ pub fn up(profile: &str, packages: Option<&Path>) -> Result<Bed, NoBed> {
     each(bed.hosts.iter().zip(HOSTS), |(host, (_, zone))| {
         provision::agent(&bed, host, zone, &packages.agent)
     })?;
-    eventually(Duration::from_secs(30), "five hosts to be in contact", || bed.dvctl().all_connected())?;
+    eventually(Duration::from_secs(30), "five hosts to be in contact", || {
+        bed.dvctl().all_connected()
+    })?;
 
     say("the bed is up");
     Ok(bed)
@@ -88,7 +96,8 @@ fn network() -> Result<Bed, String> {
         let prefix = format!("10.213.{number}");
         let subnet = format!("{prefix}.0/24");
         let label = format!("dv-bed={name}");
-        match docker(&["network", "create", "--label", &label, "--subnet", &subnet, &name]).result() {
+        match docker(&["network", "create", "--label", &label, "--subnet", &subnet, &name]).result()
+        {
             Ok(_) => {
                 let directory = directory();
                 fs::create_dir_all(&directory).map_err(|e| e.to_string())?;
@@ -150,7 +159,8 @@ fn each<T: Send>(
 ) -> Result<(), String> {
     let work = &work;
     let failed: Vec<String> = thread::scope(|scope| {
-        let running: Vec<_> = items.into_iter().map(|item| scope.spawn(move || work(item))).collect();
+        let running: Vec<_> =
+            items.into_iter().map(|item| scope.spawn(move || work(item))).collect();
         running.into_iter().filter_map(|thread| joined(thread).err()).collect()
     });
     if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }

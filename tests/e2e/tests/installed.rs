@@ -1,0 +1,82 @@
+//! What the packages leave on a host.
+
+use dv_e2e::scenario::Scenario;
+
+#[test]
+fn the_units_run_tell_the_truth_and_survive_a_check() {
+    let scenario = Scenario::begin("installed");
+    let (host, coordinator) = (scenario.host("h1"), &scenario.bed.coordinator);
+    for (machine, unit) in [(host, "dv-agent.service"), (coordinator, "dv-coordinator.service")] {
+        assert_eq!(machine.property(unit, "ActiveState"), "active");
+        assert_eq!(machine.property(unit, "Type"), "notify");
+        assert_ne!(machine.property(unit, "WatchdogUSec"), "0");
+        assert_eq!(machine.property(unit, "UnitFileState"), "enabled");
+        machine.exec(&["systemd-analyze", "verify", unit]).ok();
+    }
+    let agent = host.property("dv-agent.service", "StatusText");
+    assert!(agent.contains("connected to coordinator.bed:7443"), "{agent}");
+    let status = coordinator.property("dv-coordinator.service", "StatusText");
+    assert!(status.contains("5 of 5 hosts"), "{status}");
+    assert_eq!(coordinator.property("dv-coordinator.service", "User"), "dv-coordinator");
+}
+
+/// sled takes sync_file_range for an fsync, which it is not; refused, it falls back to the real one.
+#[test]
+fn the_coordinators_unit_refuses_sync_file_range() {
+    let scenario = Scenario::begin("sync");
+    let filter = scenario.bed.coordinator.property("dv-coordinator.service", "SystemCallFilter");
+    assert!(filter.contains("sync_file_range:ENOSYS"), "{filter}");
+    let probe = "import ctypes, os\n\
+        libc = ctypes.CDLL(None, use_errno=True)\n\
+        print(libc.sync_file_range(1, 0, 0, 0), os.strerror(ctypes.get_errno()))";
+    let ran = scenario.bed.coordinator.exec(&[
+        "systemd-run",
+        "--quiet",
+        "--wait",
+        "--pipe",
+        "--property=SystemCallFilter=@system-service",
+        "--property=SystemCallFilter=~@privileged @resources",
+        "--property=SystemCallFilter=~sync_file_range:ENOSYS",
+        "--property=SystemCallErrorNumber=EPERM",
+        "python3",
+        "-c",
+        probe,
+    ]);
+    assert_eq!(ran.ok().trim(), "-1 Function not implemented");
+}
+
+#[test]
+fn no_port_is_opened_on_a_host() {
+    let scenario = Scenario::begin("ports");
+    let listening = scenario
+        .host("h1")
+        .exec(&["ss", "--no-header", "--listening", "--processes", "--tcp", "--udp"])
+        .ok();
+    assert!(listening.contains("8080"), "ss sees the service:\n{listening}");
+    assert!(!listening.contains("dv-agent"), "{listening}");
+}
+
+#[test]
+fn secrets_are_readable_by_their_owner_only() {
+    let scenario = Scenario::begin("secrets");
+    let mode = |machine: &dv_e2e::machine::Machine, path| {
+        machine.exec(&["stat", "--format", "%a %U", path]).ok().trim().to_owned()
+    };
+    assert_eq!(mode(scenario.host("h1"), "/var/lib/dv-agent/identity/key.pem"), "600 root");
+    let admin = "/var/lib/dv-coordinator/operator/admin.yaml";
+    assert_eq!(mode(&scenario.bed.coordinator, admin), "600 dv-coordinator");
+    assert_eq!(mode(&scenario.bed.coordinator, "/var/lib/dv-coordinator"), "700 dv-coordinator");
+}
+
+#[test]
+fn completions_come_with_dvctl() {
+    let scenario = Scenario::begin("completions");
+    for path in [
+        "/usr/share/bash-completion/completions/dvctl",
+        "/usr/share/zsh/vendor-completions/_dvctl",
+        "/usr/share/fish/vendor_completions.d/dvctl.fish",
+    ] {
+        let script = scenario.bed.coordinator.exec(&["cat", path]).ok();
+        assert!(script.contains("rollback"), "{path}");
+    }
+}
