@@ -62,10 +62,11 @@ fn obey(
         }
     };
     let child = start(version, port)?;
-    let mut order = order;
-    writeln!(order, "stopped {before}, started {version} as process {}", child.id())?;
+    let done = format!("stopped {before}, started {version}");
     *running = Some((version.to_owned(), child));
-    Ok(())
+    println!("{done}");
+    let mut order = order;
+    writeln!(order, "{done}")
 }
 
 /// The service takes over the open port as its standard input, the way inetd and systemd hand one over.

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("dv-demo: {error}");
+            eprintln!("{error}");
             ExitCode::FAILURE
         }
     }

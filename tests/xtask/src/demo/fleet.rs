@@ -4,6 +4,7 @@ use std::{
     fs,
     io::Write,
     net::{Ipv4Addr, TcpListener, TcpStream},
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -15,6 +16,7 @@ use crate::{say, workspace};
 
 pub(crate) const HOSTS: [&str; 5] = ["h1", "h2", "h3", "h4", "h5"];
 const ZONES: [&str; 5] = ["a", "a", "b", "b", "c"];
+const POLICY: &str = include_str!("../../../demo/policy.yaml");
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) type Result<T> = std::result::Result<T, String>;
@@ -32,6 +34,8 @@ impl Fleet {
 
     /// Starts the coordinator, and five hosts without a service.
     pub(crate) fn start(&mut self) -> Result<()> {
+        symlink(self.programs.join("dv-demo"), self.service())
+            .map_err(|e| format!("{}: {e}", self.service().display()))?;
         let address = self.start_coordinator()?;
         for host in HOSTS {
             self.prepare_host(host, &address)?;
@@ -66,6 +70,14 @@ impl Fleet {
         Ok(self.ports()?.into_iter().map(version).collect())
     }
 
+    /// The versions that a host was told to start, one after the other.
+    pub(crate) fn started_on(&self, host: &str) -> Result<Vec<String>> {
+        let log = self.stage.log(&format!("{host}/service"));
+        let text = fs::read_to_string(&log).map_err(|e| format!("{}: {e}", log.display()))?;
+        let started = |line: &str| Some(line.split_once("started ")?.1.to_owned());
+        Ok(text.lines().filter_map(started).collect())
+    }
+
     fn context(&self) -> PathBuf {
         self.stage.folder().join("coordinator/operator/admin.yaml")
     }
@@ -98,14 +110,8 @@ impl Fleet {
             folder.display()
         );
         write(&folder.join("agent.yaml"), &config)?;
-        let program = self.service_program();
-        let program = program.display();
-        let policy = format!(
-            "# Nothing else may be done on this host, whatever the coordinator says.\n\
-             commands:\n  - [{program}, release, \"*\"]\n  - [{program}, probe, \"*\"]\n"
-        );
-        write(&folder.join("policy.yaml"), &policy)?;
-        let mut service = Command::new(self.service_program());
+        write(&folder.join("policy.yaml"), &self.of_here(POLICY))?;
+        let mut service = Command::new(self.service());
         service.arg("host").arg(&folder);
         self.enter(&format!("{host}/service"), &mut service)?;
         self.wait_until("a host to be ready", || folder.join("port").exists())
@@ -149,8 +155,13 @@ impl Fleet {
         agent
     }
 
-    pub(crate) fn service_program(&self) -> PathBuf {
-        self.programs.join("dv-demo")
+    fn service(&self) -> PathBuf {
+        self.stage.folder().join("hello")
+    }
+
+    /// A file of tests/demo, with the service where it is in this demo.
+    pub(crate) fn of_here(&self, text: &str) -> String {
+        text.replace("/opt/hello", &self.service().display().to_string())
     }
 
     fn enter(&mut self, name: &str, program: &mut Command) -> Result<()> {
@@ -188,13 +199,15 @@ fn free_port() -> Result<u16> {
     Ok(address.port())
 }
 
+/// What the program prints; what it says about it matters only where it fails.
 fn output_of(program: &mut Command) -> Result<Vec<u8>> {
     let name = program.get_program().display().to_string();
-    let output = program.stderr(Stdio::inherit()).output().map_err(|e| format!("{name}: {e}"))?;
+    let output = program.output().map_err(|e| format!("{name}: {e}"))?;
     if output.status.success() {
         Ok(output.stdout)
     } else {
-        Err(format!("{name} failed ({})", output.status))
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(format!("{name} failed ({}): {}", output.status, said.trim()))
     }
 }
 

@@ -50,6 +50,7 @@ fn play() -> Result<(), String> {
     let mut fleet = Fleet::new(stage);
     match story::tell(&mut fleet) {
         Ok(seen) => {
+            drop(fleet);
             say::heading(format!("What was seen, in {:.0} s", began.elapsed().as_secs_f32()));
             for line in seen {
                 say::good(line);

@@ -18,12 +18,11 @@ kill -s KILL -- "-$1"
 [ "$last_word" = keep ] || rm -rf -- "$2" || { sleep 1; rm -rf -- "$2"; }
 "#;
 
-/// Holds the number of the process group that all others join.
-const HOLDER: [&str; 2] = ["sleep", "86400"];
-
 /// A fresh folder, and processes that end with the demo.
 pub(crate) struct Stage {
     folder: PathBuf,
+    /// Holds the number of the process group that all players join.
+    holder: Child,
     group: i32,
     janitor: Child,
     players: Vec<Player>,
@@ -38,7 +37,7 @@ struct Player {
 impl Stage {
     pub(crate) fn set() -> io::Result<Self> {
         let folder = fresh_folder()?;
-        let holder = Command::new(HOLDER[0]).args(&HOLDER[1..]).process_group(0).spawn()?;
+        let holder = Command::new("sleep").arg("86400").process_group(0).spawn()?;
         let group = i32::try_from(holder.id()).map_err(io::Error::other)?;
         let janitor = Command::new("sh")
             .args(["-c", JANITOR, "janitor", &group.to_string()])
@@ -47,16 +46,21 @@ impl Stage {
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()?;
-        Ok(Self { folder, group, janitor, players: Vec::new() })
+        Ok(Self { folder, holder, group, janitor, players: Vec::new() })
     }
 
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
+    /// Where a program's words go.
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.log"))
+    }
+
     /// Starts a program that runs until the end; what it prints goes to `NAME.log` in the folder.
     pub(crate) fn enter(&mut self, name: &str, program: &mut Command) -> io::Result<()> {
-        let log = self.folder.join(format!("{name}.log"));
+        let log = self.log(name);
         let file = File::create(&log)?;
         let process = program
             .stdin(Stdio::null())
@@ -99,19 +103,24 @@ impl Drop for Stage {
     fn drop(&mut self) {
         drop(self.janitor.stdin.take());
         let _ = self.janitor.wait();
+        let _ = self.holder.wait();
+        for player in &mut self.players {
+            let _ = player.process.wait();
+        }
     }
 }
 
 fn fresh_folder() -> io::Result<PathBuf> {
-    for attempt in 0.. {
-        let folder = env::temp_dir().join(format!("dv-demo-{}-{attempt}", process::id()));
+    let first = process::id();
+    for number in first..first + 1000 {
+        let folder = env::temp_dir().join(format!("dv-demo-{number}"));
         match DirBuilder::new().mode(0o700).create(&folder) {
             Ok(()) => return fs::canonicalize(folder),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
     }
-    unreachable!("there are more numbers than folders")
+    Err(io::Error::other("there are a thousand demos' folders in the way"))
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ use super::{
 };
 use crate::say;
 
+const MANIFEST: &str = include_str!("../../../demo/service.yaml");
+
 /// `dvctl`'s exit codes, as far as they are met here.
 const SUCCEEDED: i32 = 0;
 const REFUSED: i32 = 3;
@@ -24,58 +26,75 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Shows it all; says what was seen.
 pub(crate) fn tell(fleet: &mut Fleet) -> Result<Vec<String>> {
     let mut seen = Vec::new();
+    let mut saw = |what: &str| seen.push(what.to_owned());
 
     say::heading("1. A coordinator and five hosts");
-    say::note(format!(
-        "Separate processes of yours, in {}. No root, no Docker.",
-        fleet.stage.folder().display()
-    ));
+    let folder = fleet.stage.folder().display();
+    say::note(format!("Processes of yours, in {folder}: no root, no Docker, no systemd."));
     fleet.start()?;
     dvctl(fleet, &["hosts"], SUCCEEDED)?;
 
     say::heading("2. The first release: v1");
-    let manifest = manifest(fleet);
+    let manifest = fleet.of_here(MANIFEST);
     write(&fleet.stage.folder().join("service.yaml"), &manifest)?;
     say::command("cat service.yaml");
     print!("{manifest}");
     dvctl(fleet, &["rollout", "start", "service.yaml", "--version", "v1"], SUCCEEDED)?;
     answers(fleet, ["v1"; 5])?;
-    seen.push("v1 went to five empty hosts, the canary first".to_owned());
+    saw("v1 went to five empty hosts, the canary first");
 
-    let client = Client::start(fleet.ports()?);
     say::heading("3. v2, host by host, held back by health");
+    let outside = Client::start(fleet.ports()?);
     dvctl(fleet, &["rollout", "start", "service.yaml", "--version", "v2"], SUCCEEDED)?;
     answers(fleet, ["v2"; 5])?;
-    seen.push("v2 replaced v1 on all five, two hosts at a time after the canary".to_owned());
+    saw("v2 replaced v1: the canary first, then two hosts at a time");
 
     say::heading("4. v3 never becomes ready");
     dvctl(fleet, &["rollout", "start", "service.yaml", "--version", "v3"], ROLLED_BACK)?;
     answers(fleet, ["v2"; 5])?;
-    seen.push(
-        "v3 failed on the canary, which went back to v2 by itself; the others never saw v3"
-            .to_owned(),
-    );
-    let outside = client.stop();
+    saw("v3 failed on the canary, which went back to v2 by itself; no other host was touched");
+    dvctl(fleet, &["rollout", "start", "service.yaml", "--version", "v3"], REFUSED)?;
+    saw("v3 is refused from now on, unless somebody insists and says why");
+
+    say::heading("5. And v2 turns out to be ugly: the whole fleet back, in one command");
+    dvctl(fleet, &["rollback", "hello", "--reason", "nobody likes the new colours"], SUCCEEDED)?;
+    answers(fleet, ["v1"; 5])?;
+    saw("one command took all five back to what each of them ran before");
+    let outside = outside.stop();
     if outside.fewest_ready < 3 {
         return Err(format!("{outside}, but it should have been 3 at any time"));
     }
-    seen.push(outside.to_string());
-
-    say::heading("5. What was bad stays out");
-    dvctl(fleet, &["rollout", "start", "service.yaml", "--version", "v3"], REFUSED)?;
-    seen.push("v3 is refused from now on, unless somebody insists and says why".to_owned());
+    saw(&outside.to_string());
 
     say::heading("6. Looking back");
     dvctl(fleet, &["rollout", "history"], SUCCEEDED)?;
-    println!();
     dvctl(fleet, &["hosts"], SUCCEEDED)?;
+    nothing_ran_twice(fleet)?;
     fleet.stage.all_are_alive()?;
     Ok(seen)
 }
 
+/// By what the hosts themselves wrote down: each release was started once where it belongs, and nowhere else.
+fn nothing_ran_twice(fleet: &Fleet) -> Result<()> {
+    for host in HOSTS {
+        let expected: &[&str] =
+            if host == HOSTS[0] { &["v1", "v2", "v3", "v2", "v1"] } else { &["v1", "v2", "v1"] };
+        let started = fleet.started_on(host)?;
+        if started != expected {
+            return Err(format!(
+                "{host} started {started:?}, and should have started {expected:?}"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Runs `dvctl` where the reader sees it, and insists on its exit code.
 fn dvctl(fleet: &Fleet, arguments: &[&str], expected: i32) -> Result<()> {
-    let line = format!("dvctl {}", arguments.join(" "));
+    let quoted = |a: &&str| if a.contains(' ') { format!("'{a}'") } else { (*a).to_owned() };
+    let line = arguments.iter().map(quoted).collect::<Vec<_>>().join(" ");
+    let line = format!("dvctl {line}");
+    println!();
     say::command(&line);
     let status =
         within(PATIENCE, fleet.dvctl().args(arguments)).map_err(|e| format!("`{line}`: {e}"))?;
@@ -108,34 +127,6 @@ fn within(limit: Duration, command: &mut Command) -> io::Result<ExitStatus> {
 fn answers(fleet: &Fleet, expected: [&str; 5]) -> Result<()> {
     let versions = fleet.versions()?;
     let line: Vec<_> = HOSTS.iter().zip(&versions).map(|(h, v)| format!("{h} {v}")).collect();
-    say::note(format!("The services themselves answer: {}", line.join(", ")));
+    say::note(format!("The services themselves answer: {}.", line.join(", ")));
     if versions == expected { Ok(()) } else { Err(format!("they should answer {expected:?}")) }
-}
-
-fn manifest(fleet: &Fleet) -> String {
-    let service = fleet.service_program();
-    let service = service.display();
-    format!(
-        "\
-service: hello
-hosts:
-  labels: {{app: hello}}
-  spread: zone
-steps:
-  - run:
-      argv: [{service}, release, \"${{version}}\"]
-      undo: [{service}, release, \"${{version}}\"]
-health:
-  live: {{command: [{service}, probe, live]}}
-  ready: {{command: [{service}, probe, ready]}}
-  interval: 200ms
-strategy:
-  canary: 1
-  auto_promote: true
-  max_parallel: 2
-  min_available: 3
-  min_healthy_time: 1s
-  healthy_deadline: 4s
-"
-    )
 }
