@@ -11,7 +11,7 @@ use crate::{
     link::Link,
     notify::{self, Status},
     outbox::Outbox,
-    process,
+    outside, process,
     runner::Runner,
 };
 
@@ -30,7 +30,8 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
         move |why| StartError { at, why }
     };
     durable::private_directory(&config.state_dir).map_err(at(&config.state_dir))?;
-    let ledger = Ledger::open(config.ledger_dir()).map_err(at(&config.ledger_dir()))?;
+    let ledger =
+        Ledger::open(config.ledger_dir(), outside::now()).map_err(at(&config.ledger_dir()))?;
     let fence = Fence::open(config.epoch_file()).map_err(at(&config.epoch_file()))?;
     if let Err(error) = process::adopt_orphans() {
         tracing::warn!(%error, "orphans of commands can't be adopted; some may outlive their deadline");
@@ -46,7 +47,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
         Arc::clone(&outbox),
         Arc::clone(&status),
     ));
-    let instance = format!("{:032x}", rand::random::<u128>());
+    let instance = format!("{:032x}", outside::unique());
     notify::ready(&status);
     let link = Link { config, runner, outbox, fence: Arc::new(fence), status, instance };
     tokio::select! {

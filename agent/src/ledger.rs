@@ -48,7 +48,7 @@ pub(crate) enum Known {
 
 impl Ledger {
     /// Opens the ledger, making its directory if it is not there, and forgets what is old.
-    pub(crate) fn open(directory: PathBuf) -> io::Result<Self> {
+    pub(crate) fn open(directory: PathBuf, now: Timestamp) -> io::Result<Self> {
         durable::private_directory(&directory)?;
         let mut index = BTreeMap::new();
         for file in fs::read_dir(&directory)? {
@@ -66,7 +66,7 @@ impl Ledger {
         }
         let inner = Inner { directory, writing: Mutex::default(), index: Mutex::new(index) };
         let ledger = Self { inner: Arc::new(inner) };
-        ledger.prune(Timestamp::now());
+        ledger.prune(now);
         Ok(ledger)
     }
 

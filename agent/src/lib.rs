@@ -43,6 +43,7 @@ mod machine;
 mod notify;
 mod operations;
 mod outbox;
+mod outside;
 pub mod policy;
 mod ports;
 mod probe;
@@ -50,5 +51,6 @@ mod process;
 mod progress;
 mod runner;
 mod watch;
+mod words;
 
 pub use agent::{StartError, run};

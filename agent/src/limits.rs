@@ -34,6 +34,12 @@ impl Limits {
         Self::new(limit.into(), CancellationToken::new())
     }
 
+    /// The same, but no more than `limit` from now on.
+    pub(crate) fn at_most(&self, limit: Duration) -> Self {
+        let narrow = Self::new(limit.into(), self.cancelled.clone());
+        if narrow.deadline < self.deadline { narrow } else { self.clone() }
+    }
+
     /// Waits until it must stop.
     pub(crate) async fn reached(&self) -> Stop {
         tokio::select! {

@@ -6,13 +6,12 @@ mod session;
 use std::{error::Error, sync::Arc};
 
 use dv_proto::dial;
-use dv_types::Timestamp;
 use tokio::time::Instant;
 use tonic::Status as Answer;
 
 use crate::{
-    config::Config, epoch::Fence, identity::Identity, notify::Status, outbox::Outbox,
-    runner::Runner,
+    config::Config, epoch::Fence, identity::Identity, notify::Status, outbox::Outbox, outside,
+    runner::Runner, words::innermost,
 };
 use backoff::Backoff;
 use session::Session;
@@ -48,7 +47,7 @@ impl Link {
             match end {
                 End::Renewed => tracing::info!("dialling again with the new certificate"),
                 End::Cut(why) => {
-                    let wait = backoff.next(rand::random());
+                    let wait = backoff.next(outside::chance());
                     tracing::warn!(coordinator = self.config.coordinator, why, ?wait, "no link");
                     self.status
                         .link(format!("not connected to {}: {why}", self.config.coordinator));
@@ -68,7 +67,7 @@ impl Link {
             Ok(written) => written,
             Err(why) => return End::Cut(format!("this host's certificate can't be read: {why}")),
         };
-        if written.until < Timestamp::now() {
+        if written.until < outside::now() {
             tracing::warn!(until = %written.until, "this host's certificate has expired; enrol it again");
         }
         let shown = dial::Identity { certificate: &identity.certificate, key: &identity.key };
@@ -83,11 +82,7 @@ impl Link {
 
 /// The innermost cause, where the trouble is the connection and not the coordinator's answer.
 pub(crate) fn transport_error(answer: &Answer) -> Option<String> {
-    let mut cause: &dyn Error = answer.source()?;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    Some(cause.to_string())
+    answer.source().map(innermost)
 }
 
 /// An answer in words.

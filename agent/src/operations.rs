@@ -11,6 +11,8 @@ pub(crate) mod testing;
 pub(crate) mod unit;
 mod verify;
 
+use std::sync::{Arc, OnceLock};
+
 use dv_types::{Evidence, OpResult, Operation, outcome::Output};
 
 use crate::{
@@ -18,7 +20,7 @@ use crate::{
     ledger::UnitMark,
     limits::{Limits, Stop},
     policy::Policy,
-    ports::{EngineError, Ports, UnitsError},
+    ports::{EngineError, Ports, Units, UnitsError},
     progress::Progress,
 };
 
@@ -29,8 +31,16 @@ pub(crate) struct Context {
     pub(crate) policy: Policy,
     pub(crate) limits: Limits,
     pub(crate) progress: Progress,
+    /// One connection for all that the operation asks, made when it is needed.
+    pub(crate) units: OnceLock<Arc<dyn Units>>,
     /// It was begun before the agent died: what lies about is probably its own.
     pub(crate) resumed: bool,
+}
+
+impl Context {
+    pub(crate) fn units(&self) -> &dyn Units {
+        &**self.units.get_or_init(|| (self.ports.units)())
+    }
 }
 
 /// How an operation ended.
@@ -61,31 +71,40 @@ impl From<OpResult> for Attempt {
     }
 }
 
-impl From<Stop> for Attempt {
+/// An attempt that ended before its last step.
+pub(crate) type Halt = Box<Attempt>;
+
+/// Both arms are an end; the second is what `?` takes.
+type Ended = Result<Attempt, Halt>;
+
+impl From<OpResult> for Halt {
+    fn from(result: OpResult) -> Self {
+        Self::new(result.into())
+    }
+}
+
+impl From<Stop> for Halt {
     fn from(stop: Stop) -> Self {
         OpResult::from(stop).into()
     }
 }
 
-impl From<EngineError> for Attempt {
+impl From<EngineError> for Halt {
     fn from(error: EngineError) -> Self {
         failed(error)
     }
 }
 
-impl From<UnitsError> for Attempt {
+impl From<UnitsError> for Halt {
     fn from(error: UnitsError) -> Self {
         failed(error)
     }
 }
 
 /// It was tried and failed.
-fn failed(why: impl ToString) -> Attempt {
+fn failed(why: impl ToString) -> Halt {
     OpResult::Failed(why.to_string()).into()
 }
-
-/// Both arms are an end; the second is what `?` takes.
-type Ended = Result<Attempt, Attempt>;
 
 /// Carries `operation` out.
 pub(crate) async fn perform(operation: &Operation, context: &Context) -> Attempt {
@@ -105,14 +124,14 @@ pub(crate) async fn perform(operation: &Operation, context: &Context) -> Attempt
             verify::verify(context, probing, *min_healthy_time, *healthy_deadline).await
         }
     };
-    ended.unwrap_or_else(|ended| ended)
+    ended.unwrap_or_else(|halt| *halt)
 }
 
 /// What must be known before `operation` begins, to settle it after a crash.
 pub(crate) async fn mark(
     operation: &Operation,
     context: &Context,
-) -> Result<Option<UnitMark>, Attempt> {
+) -> Result<Option<UnitMark>, Halt> {
     match operation {
         Operation::Unit { unit, verb: dv_types::operation::UnitVerb::Restart, .. } => {
             unit::mark(context, unit).await.map(Some)

@@ -12,7 +12,10 @@ use std::{io, path::Path, process::ExitStatus, time::Duration};
 use dv_types::{Span, outcome::Output};
 use tokio::{io::AsyncReadExt, net::unix::pipe, time::Instant};
 
-use crate::limits::{Limits, Stop};
+use crate::{
+    limits::{Limits, Stop},
+    outside,
+};
 use tail::{Head, Tail};
 use tree::Tree;
 pub(crate) use tree::adopt_orphans;
@@ -79,7 +82,7 @@ pub(crate) async fn run(program: Program<'_>, limits: &Limits) -> io::Result<Fin
     };
     let (stdout, stdout_end) = io::pipe()?;
     let (stderr, stderr_end) = io::pipe()?;
-    let home = std::env::var("HOME").unwrap_or_else(|_| "/root".to_owned());
+    let home = outside::home();
     let mut command = tokio::process::Command::new(name);
     command
         .args(arguments)

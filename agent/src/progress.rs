@@ -2,10 +2,11 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use dv_types::CommandId;
+use tokio::time::Instant;
 
 use crate::outbox::Outbox;
 

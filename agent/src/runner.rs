@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, OnceLock},
     time::Duration,
 };
 
@@ -16,8 +16,9 @@ use crate::{
     limits::Limits,
     machine::{self, Decision},
     notify::Status,
-    operations::{self, Attempt, Context},
+    operations::{self, Attempt, Context, Halt},
     outbox::Outbox,
+    outside,
     policy::Policy,
     ports::Ports,
     progress::Progress,
@@ -25,8 +26,6 @@ use crate::{
 
 /// An operation that outruns its own deadline by this much is given up: the agent has a fault.
 const LENIENCE: Duration = Duration::from_secs(15);
-/// How long the service manager may take to say how a unit is.
-const MARKING: Duration = Duration::from_secs(10);
 /// The pause before an outcome that can't be written is tried again.
 const DISK_PAUSE: Duration = Duration::from_secs(2);
 
@@ -78,7 +77,7 @@ impl Runner {
         lock(&self.unwritten).remove(&id);
         let ledger = self.ledger.clone();
         tokio::spawn(async move {
-            let acknowledged = ledger.with(move |l| l.acknowledge(id, Timestamp::now())).await;
+            let acknowledged = ledger.with(move |l| l.acknowledge(id, outside::now())).await;
             if let Err(error) = acknowledged {
                 // It will be sent once more, that is all.
                 tracing::warn!(command = %id, %error, "the acknowledgement can't be written");
@@ -141,19 +140,19 @@ impl Runner {
         }
         match machine::decide(self.known(id).await, &command) {
             Decision::Do => self.begin(command, cancel).await,
-            Decision::Again(entry) => self.act(entry, command.operation, cancel, true).await,
+            Decision::Again(entry) => self.resume(entry, command.operation, cancel).await,
             Decision::AskSystemd { entry, unit, mark } => {
                 match self.ask_systemd(&entry, &unit, &mark).await {
                     Ok(Some(attempt)) => self.end(entry, attempt, None).await,
-                    Ok(None) => self.act(entry, command.operation, cancel, true).await,
-                    Err(attempt) => self.end(entry, doubtful(attempt), None).await,
+                    Ok(None) => self.resume(entry, command.operation, cancel).await,
+                    Err(halt) => self.end(entry, doubtful(*halt), None).await,
                 }
             }
             Decision::Repeat(outcome) => outcome,
             Decision::Close(result) => {
                 self.end(entry(id, Some(command.operation)), result.into(), None).await
             }
-            Decision::Refuse(result) => outcome(id, Timestamp::now(), Span::ZERO, result.into()),
+            Decision::Refuse(result) => outcome(id, outside::now(), Span::ZERO, result.into()),
         }
     }
 
@@ -163,7 +162,7 @@ impl Runner {
                 let attempt = match self.ask_systemd(&entry, &unit, &mark).await {
                     Ok(Some(attempt)) => attempt,
                     Ok(None) => OpResult::Cancelled.into(),
-                    Err(attempt) => doubtful(attempt),
+                    Err(halt) => doubtful(*halt),
                 };
                 self.end(entry, attempt, None).await
             }
@@ -179,15 +178,18 @@ impl Runner {
     async fn begin(&self, command: Command, cancel: CancellationToken) -> Outcome {
         let Command { id, operation, .. } = command;
         let mut entry = entry(id, Some(operation.clone()));
-        let limits = Limits::of(MARKING);
-        let mark = match self.context(id, &operation, limits, false) {
-            Ok(context) => operations::mark(&operation, &context).await,
-            Err(refused) => Err(refused),
+        let ready = async {
+            let context = self.context(id, &operation, cancel, false)?;
+            let mark = operations::mark(&operation, &context).await?;
+            Ok::<_, Halt>((context, mark))
         };
-        match mark {
-            Ok(mark) => entry.mark = mark,
-            Err(attempt) => return self.end(entry, attempt, None).await,
-        }
+        let context = match ready.await {
+            Ok((context, mark)) => {
+                entry.mark = mark;
+                context
+            }
+            Err(halt) => return self.end(entry, *halt, None).await,
+        };
         let intent = entry.clone();
         if let Err(error) = self.ledger.with(move |ledger| ledger.write(&intent)).await {
             let why = format!("the agent can't write down what it is about to do: {error}");
@@ -195,25 +197,25 @@ impl Runner {
             lock(&self.unwritten).insert(id, outcome.clone());
             return outcome;
         }
-        self.act(entry, operation, cancel, false).await
+        self.act(entry, operation, context).await
     }
 
-    /// Acts, and writes the outcome.
-    async fn act(
+    /// Does again, or does at last, what was begun before the agent died.
+    async fn resume(
         &self,
         entry: Entry,
         operation: Operation,
         cancel: CancellationToken,
-        resumed: bool,
     ) -> Outcome {
-        let id = entry.id;
-        let limit = operation.time_limit();
-        let began = Instant::now();
-        let limits = Limits::new(limit, cancel);
-        let context = match self.context(id, &operation, limits, resumed) {
-            Ok(context) => context,
-            Err(refused) => return self.end(entry, refused, None).await,
-        };
+        match self.context(entry.id, &operation, cancel, true) {
+            Ok(context) => self.act(entry, operation, context).await,
+            Err(refused) => self.end(entry, *refused, None).await,
+        }
+    }
+
+    /// Acts, and writes the outcome.
+    async fn act(&self, entry: Entry, operation: Operation, context: Context) -> Outcome {
+        let (id, limit, began) = (entry.id, operation.time_limit(), Instant::now());
         self.status.began(id, operation.to_string());
         // A task of its own: a panic in it is an outcome, not the end of the agent.
         let task = tokio::spawn(async move { operations::perform(&operation, &context).await });
@@ -253,10 +255,9 @@ impl Runner {
         entry: &Entry,
         unit: &str,
         mark: &UnitMark,
-    ) -> Result<Option<Attempt>, Attempt> {
+    ) -> Result<Option<Attempt>, Halt> {
         let Some(operation) = &entry.operation else { return Ok(None) };
-        let limits = Limits::of(operation.time_limit().get());
-        let context = self.context(entry.id, operation, limits, true)?;
+        let context = self.context(entry.id, operation, CancellationToken::new(), true)?;
         operations::unit::settle(&context, unit, mark).await
     }
 
@@ -265,10 +266,10 @@ impl Runner {
         &self,
         id: CommandId,
         operation: &Operation,
-        limits: Limits,
+        cancel: CancellationToken,
         resumed: bool,
-    ) -> Result<Context, Attempt> {
-        let refused = |why| Attempt::from(OpResult::Refused(why));
+    ) -> Result<Context, Halt> {
+        let refused = |why| Halt::from(OpResult::Refused(why));
         let policy = Policy::load(&self.config.policy, self.config.unprivileged)
             .map_err(|e| refused(e.to_string()))?;
         policy.allows_all(&operation.subjects()).map_err(refused)?;
@@ -276,7 +277,8 @@ impl Runner {
             config: self.config.clone(),
             ports: self.ports.clone(),
             policy,
-            limits,
+            limits: Limits::new(operation.time_limit(), cancel),
+            units: OnceLock::new(),
             progress: Progress::new(id, Arc::clone(&self.outbox)),
             resumed,
         })
@@ -288,7 +290,7 @@ impl Runner {
 }
 
 fn entry(id: CommandId, operation: Option<Operation>) -> Entry {
-    let began = Timestamp::now();
+    let began = outside::now();
     Entry { id, operation, began, mark: None, outcome: None, acknowledged: None }
 }
 

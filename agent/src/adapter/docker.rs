@@ -13,7 +13,10 @@ use bollard::{
 use dv_types::{Digest, outcome::ImageId};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture};
 
-use crate::ports::{EngineError, Images};
+use crate::{
+    ports::{EngineError, Images},
+    words::innermost,
+};
 
 const SOCKET: &str = "/var/run/docker.sock";
 /// The operation's own deadline comes first; this is for a connection that nobody waits on any more.
@@ -74,8 +77,7 @@ impl Images for Docker {
             let mut events = self.api.create_image(Some(options), None, None);
             let mut layers = Layers::default();
             while let Some(event) = events.next().await {
-                layers.hear(&event.map_err(|e| in_words(&e))?);
-                say(&layers.in_words());
+                say(&layers.hear(event.map_err(|e| in_words(&e))?));
             }
             Ok(())
         }
@@ -133,27 +135,21 @@ impl Images for Docker {
 /// How far a pull is, by its layers.
 #[derive(Default)]
 struct Layers {
-    last: String,
-    layers: BTreeMap<String, bool>,
+    pulled: BTreeMap<String, bool>,
 }
 
 impl Layers {
-    fn hear(&mut self, event: &CreateImageInfo) {
-        let status = event.status.clone().unwrap_or_default();
-        if let Some(layer) = &event.id
-            && (status.contains("layer") || status.contains("omplete") || status.contains("ing"))
-            && !status.starts_with("Pulling from")
-        {
-            let here = status.starts_with("Pull complete") || status.starts_with("Already exists");
-            self.layers.insert(layer.clone(), here);
-        }
-        self.last = status;
-    }
-
-    fn in_words(&self) -> String {
-        match self.layers.values().filter(|here| **here).count() {
-            _ if self.layers.is_empty() => self.last.clone(),
-            here => format!("{here} of {} layers pulled", self.layers.len()),
+    /// What there is to say after `event`.
+    fn hear(&mut self, event: CreateImageInfo) -> String {
+        let status = event.status.unwrap_or_default();
+        match event.id {
+            Some(layer) if !status.starts_with("Pulling from") => {
+                let pulled = matches!(&*status, "Pull complete" | "Already exists");
+                self.pulled.insert(layer, pulled);
+                let count = self.pulled.values().filter(|pulled| **pulled).count();
+                format!("{count} of {} layers pulled", self.pulled.len())
+            }
+            _ => status,
         }
     }
 }
@@ -178,8 +174,10 @@ fn in_words(error: &Error) -> EngineError {
     EngineError(match error {
         Error::DockerResponseServerError { message, .. } => format!("Docker: {message}"),
         Error::DockerStreamError { error } => format!("Docker: {error}"),
-        Error::HyperLegacyError { .. } | Error::IOError { .. } | Error::SocketNotFoundError(_) => {
-            format!("the Docker Engine does not answer ({error}); is docker running?")
+        Error::HyperLegacyError { .. }
+        | Error::HyperResponseError { .. }
+        | Error::IOError { .. } => {
+            format!("the Docker Engine does not answer: {}; is docker running?", innermost(error))
         }
         other => format!("Docker: {other}"),
     })

@@ -2,6 +2,10 @@ use dv_types::{OpResult, Operation, Outcome, outcome::Output};
 
 use super::*;
 
+fn now() -> Timestamp {
+    "2026-11-22T12:00:00Z".parse().unwrap()
+}
+
 fn id(text: &str) -> CommandId {
     text.parse().unwrap()
 }
@@ -38,12 +42,12 @@ fn ended(number: &str) -> Entry {
 #[test]
 fn an_intent_without_an_outcome_is_known_after_a_crash() {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(dir.path().join("ledger")).unwrap();
+    let ledger = Ledger::open(dir.path().join("ledger"), now()).unwrap();
     assert!(matches!(ledger.known(id("r1-1")), Known::Nothing));
     ledger.write(&intent("r1-1")).unwrap();
     drop(ledger);
 
-    let ledger = Ledger::open(dir.path().join("ledger")).unwrap();
+    let ledger = Ledger::open(dir.path().join("ledger"), now()).unwrap();
     assert!(matches!(ledger.known(id("r1-1")), Known::Intent(entry) if entry == intent("r1-1")));
     assert_eq!(ledger.unacknowledged(), [id("r1-1")]);
 }
@@ -51,14 +55,14 @@ fn an_intent_without_an_outcome_is_known_after_a_crash() {
 #[test]
 fn an_outcome_is_the_same_words_for_ever() {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(dir.path().into()).unwrap();
+    let ledger = Ledger::open(dir.path().into(), now()).unwrap();
     ledger.write(&intent("r1-1")).unwrap();
     ledger.write(&ended("r1-1")).unwrap();
-    let now = Timestamp::now();
-    ledger.acknowledge(id("r1-1"), now).unwrap();
+    let then = now();
+    ledger.acknowledge(id("r1-1"), then).unwrap();
     assert!(ledger.unacknowledged().is_empty());
 
-    let ledger = Ledger::open(dir.path().into()).unwrap();
+    let ledger = Ledger::open(dir.path().into(), now()).unwrap();
     assert!(ledger.unacknowledged().is_empty());
     let Known::Ended(entry) = ledger.known(id("r1-1")) else { panic!("it is known") };
     assert_eq!(entry.outcome, ended("r1-1").outcome);
@@ -67,11 +71,11 @@ fn an_outcome_is_the_same_words_for_ever() {
 #[test]
 fn an_acknowledged_outcome_is_forgotten_after_a_week_and_no_other() {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(dir.path().into()).unwrap();
+    let ledger = Ledger::open(dir.path().into(), now()).unwrap();
     for number in ["r1-1", "r1-2"] {
         ledger.write(&ended(number)).unwrap();
     }
-    let then = Timestamp::now();
+    let then = now();
     ledger.acknowledge(id("r1-1"), then).unwrap();
     ledger.prune(KEPT.after(then));
     assert!(matches!(ledger.known(id("r1-1")), Known::Ended(_)));
@@ -83,7 +87,7 @@ fn an_acknowledged_outcome_is_forgotten_after_a_week_and_no_other() {
 #[test]
 fn a_damaged_file_is_said_to_be_damaged_and_hurts_no_other() {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(dir.path().into()).unwrap();
+    let ledger = Ledger::open(dir.path().into(), now()).unwrap();
     ledger.write(&ended("r1-1")).unwrap();
     for (number, text) in [("r1-2", ""), ("r1-3", "{\"id\":\"r1-3\""), ("r1-4", "\0\0\0")] {
         fs::write(dir.path().join(format!("{number}.json")), text).unwrap();
@@ -92,7 +96,7 @@ fn a_damaged_file_is_said_to_be_damaged_and_hurts_no_other() {
     fs::write(dir.path().join("r1-6.json.tmp"), "{").unwrap();
     fs::write(dir.path().join("notes.txt"), "hello").unwrap();
 
-    let ledger = Ledger::open(dir.path().into()).unwrap();
+    let ledger = Ledger::open(dir.path().into(), now()).unwrap();
     for number in ["r1-2", "r1-3", "r1-4", "r1-5"] {
         assert!(matches!(ledger.known(id(number)), Known::Damaged(_)), "{number}");
     }
@@ -109,7 +113,7 @@ fn a_damaged_file_is_said_to_be_damaged_and_hurts_no_other() {
 #[test]
 fn what_can_not_be_written_is_not_known() {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(dir.path().join("ledger")).unwrap();
+    let ledger = Ledger::open(dir.path().join("ledger"), now()).unwrap();
     fs::remove_dir(dir.path().join("ledger")).unwrap();
     let error = ledger.write(&intent("r1-1")).unwrap_err().to_string();
     assert!(error.contains("ledger"), "{error}");

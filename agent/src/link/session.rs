@@ -6,14 +6,14 @@ use dv_proto::v1::{
     Heartbeat, Hello, Inspect, ToAgent, Watch, agent_link_client::AgentLinkClient, from_agent,
     to_agent,
 };
-use dv_types::{Command, Epoch, Subject, Timestamp, probe::Probing};
+use dv_types::{Command, Epoch, Subject, probe::Probing};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tonic::{Streaming, transport::Channel};
 
 use super::{End, Link, in_words};
 use crate::{
     identity::{Identity, Written, renewal},
-    inspect,
+    inspect, outside,
     watch::Watches,
 };
 
@@ -153,7 +153,7 @@ impl Session<'_> {
     /// Ends when the host has a new certificate; never, if it gets none.
     async fn renewed(&self) {
         loop {
-            let wait = self.written.renew_in(Timestamp::now());
+            let wait = self.written.renew_in(outside::now());
             if !wait.is_zero() {
                 tokio::time::sleep(wait.min(LONGEST_NAP)).await;
                 continue;

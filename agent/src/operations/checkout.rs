@@ -5,7 +5,7 @@ use std::path::Path;
 use dv_types::{Commit, Evidence, OpResult};
 
 use super::{
-    Attempt, Context, Ended, failed,
+    Attempt, Context, Ended, Halt, failed,
     git::{Git, explain},
 };
 use crate::process::Finished;
@@ -51,7 +51,7 @@ pub(super) async fn checkout(context: &Context, tree: &str, commit: &Commit) -> 
     Ok(Attempt::done(Evidence::Commit { before, after }))
 }
 
-async fn head(git: &Git<'_>) -> Result<Commit, Attempt> {
+async fn head(git: &Git<'_>) -> Result<Commit, Halt> {
     git.commit("HEAD")
         .await
         .map_err(failed)?
@@ -59,7 +59,7 @@ async fn head(git: &Git<'_>) -> Result<Commit, Attempt> {
 }
 
 /// Somebody's work in the tree is not overwritten.
-async fn refuse_changes(git: &Git<'_>) -> Result<(), Attempt> {
+async fn refuse_changes(git: &Git<'_>) -> Result<(), Halt> {
     let status = ["status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all"];
     let finished = done(git, "status", &status).await?;
     let changed: Vec<_> = finished.stdout.lines().filter_map(|line| line.get(3..)).collect();
@@ -78,7 +78,7 @@ async fn refuse_changes(git: &Git<'_>) -> Result<(), Attempt> {
     .into())
 }
 
-async fn fetch(git: &Git<'_>, commit: &Commit) -> Result<(), Attempt> {
+async fn fetch(git: &Git<'_>, commit: &Commit) -> Result<(), Halt> {
     done_with(git.fetch().await, "fetch")?;
     if git.commit(commit.as_str()).await.map_err(failed)?.is_some() {
         return Ok(());
@@ -89,19 +89,21 @@ async fn fetch(git: &Git<'_>, commit: &Commit) -> Result<(), Attempt> {
         .map(drop)
 }
 
-async fn done(git: &Git<'_>, what: &str, arguments: &[&str]) -> Result<Finished, Attempt> {
+async fn done(git: &Git<'_>, what: &str, arguments: &[&str]) -> Result<Finished, Halt> {
     done_with(git.run(arguments).await, what)
 }
 
-fn done_with(finished: Result<Finished, String>, what: &str) -> Result<Finished, Attempt> {
+fn done_with(finished: Result<Finished, String>, what: &str) -> Result<Finished, Halt> {
     let finished = finished.map_err(failed)?;
     match finished.stopped {
         None if finished.is_success() => Ok(finished),
         None => {
             let why = explain(what, &finished);
-            Err(failed(why).with_output(finished.output))
+            Err(Box::new(Attempt::from(OpResult::Failed(why)).with_output(finished.output)))
         }
-        Some(stop) => Err(Attempt::from(stop).with_output(finished.output)),
+        Some(stop) => {
+            Err(Box::new(Attempt::from(OpResult::from(stop)).with_output(finished.output)))
+        }
     }
 }
 
@@ -110,7 +112,7 @@ fn forget_lock(tree: &str) {
     let lock = Path::new(tree).join(".git/index.lock");
     match std::fs::remove_file(&lock) {
         Ok(()) => {
-            tracing::info!(lock = %lock.display(), "removed a lock left by a git that was killed")
+            tracing::info!(lock = %lock.display(), "removed a lock left by a git that was killed");
         }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => tracing::warn!(lock = %lock.display(), %error, "can't remove a left lock"),

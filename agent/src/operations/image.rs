@@ -5,7 +5,7 @@ use dv_types::{
     outcome::{ImageId, Tags},
 };
 
-use super::{Attempt, Context, Ended, failed};
+use super::{Attempt, Context, Ended, Halt, failed};
 use crate::ports::{EngineError, Images};
 
 const LATEST: &str = "latest";
@@ -72,7 +72,7 @@ async fn fetch(
     engine: &dyn Images,
     repository: &str,
     digest: &Digest,
-) -> Result<ImageId, Attempt> {
+) -> Result<ImageId, Halt> {
     let reference = format!("{repository}@{digest}");
     if let Some(image) = engine.find(repository, &reference).await? {
         return Ok(image);
@@ -91,7 +91,7 @@ async fn put(
     repository: &str,
     tag: &str,
     image: &ImageId,
-) -> Result<(), Attempt> {
+) -> Result<(), Halt> {
     let present = match (engine.find(repository, image.id.as_str()).await?, &image.digest) {
         (Some(present), _) => present,
         (None, Some(digest)) => fetch(context, engine, repository, digest).await?,

@@ -1,6 +1,6 @@
 //! What the tests of operations share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use dv_types::Span;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +37,7 @@ pub(crate) fn context(ports: Ports, limit: Span) -> Context {
         policy: Policy::default(),
         limits: Limits::new(limit, CancellationToken::new()),
         progress: Progress::new("r1-1".parse().unwrap(), Arc::new(Outbox::default())),
+        units: OnceLock::new(),
         resumed: false,
     }
 }

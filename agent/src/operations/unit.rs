@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use dv_types::{Evidence, OpResult, operation::UnitVerb, outcome::Output};
+use dv_types::{Evidence, OpResult, Span, operation::UnitVerb, outcome::Output};
 
-use super::{Attempt, Context, Ended};
+use super::{Attempt, Context, Ended, Halt};
 use crate::{
     ledger::UnitMark,
-    limits::Limits,
+    limits::{Limits, Stop},
     ports::{UnitState, Units},
     process::{self, Program},
 };
@@ -15,24 +15,30 @@ use crate::{
 /// A `Type=simple` unit counts as started before its program runs. One that can't run at all has failed
 /// after this time; more is for the probes to find out.
 const PROOF: Duration = Duration::from_millis(10);
+/// How long systemd may take to say how a unit is.
+const MARKING: Duration = Duration::from_secs(10);
 const JOURNAL_LINES: &str = "20";
 
 pub(super) async fn act(context: &Context, unit: &str, verb: UnitVerb) -> Ended {
-    let units = (context.ports.units)();
-    let (job, state) = context
-        .limits
-        .within(async {
-            let job = units.act(unit, verb).await?;
-            Ok::<_, Attempt>((job, settled(&*units, unit, verb).await?))
-        })
-        .await??;
-    Ok(judge(unit, verb, job, state).await)
+    let units = context.units();
+    let work = async {
+        let job = units.act(unit, verb).await?;
+        Ok::<_, Halt>((job, settled(units, unit, verb).await?))
+    };
+    match context.limits.within(work).await {
+        Ok(ended) => {
+            let (job, state) = ended?;
+            Ok(judge(unit, verb, job, state).await)
+        }
+        Err(Stop::TimedOut(limit)) => Err(overdue(units, unit, limit).await),
+        Err(stop) => Err(stop.into()),
+    }
 }
 
 /// Which run of the unit there is, before it is acted on.
-pub(super) async fn mark(context: &Context, unit: &str) -> Result<UnitMark, Attempt> {
-    let units = (context.ports.units)();
-    let state = context.limits.within(units.state(unit)).await??;
+pub(super) async fn mark(context: &Context, unit: &str) -> Result<UnitMark, Halt> {
+    let limits = context.limits.at_most(MARKING);
+    let state = limits.within(context.units().state(unit)).await??;
     Ok(UnitMark { invocation: state.invocation })
 }
 
@@ -42,8 +48,8 @@ pub(crate) async fn settle(
     context: &Context,
     unit: &str,
     mark: &UnitMark,
-) -> Result<Option<Attempt>, Attempt> {
-    let units = (context.ports.units)();
+) -> Result<Option<Attempt>, Halt> {
+    let units = context.units();
     let state = context
         .limits
         .within(async {
@@ -51,7 +57,7 @@ pub(crate) async fn settle(
             loop {
                 let state = units.state(unit).await?;
                 if !state.has_job {
-                    return Ok::<_, Attempt>(state);
+                    return Ok::<_, Halt>(state);
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -63,7 +69,7 @@ pub(crate) async fn settle(
     Ok(Some(judge(unit, UnitVerb::Restart, "done".to_owned(), state).await))
 }
 
-async fn settled(units: &dyn Units, unit: &str, verb: UnitVerb) -> Result<UnitState, Attempt> {
+async fn settled(units: &dyn Units, unit: &str, verb: UnitVerb) -> Result<UnitState, Halt> {
     let state = units.state(unit).await?;
     if verb == UnitVerb::Stop || !state.unproven || state.active != "active" {
         return Ok(state);
@@ -102,6 +108,16 @@ fn verdict(unit: &str, verb: UnitVerb, job: &str, state: &UnitState) -> OpResult
         "timeout" => OpResult::TimedOut(format!("systemd's job timed out; {is}")),
         other => OpResult::Failed(format!("systemd's job ended with {other:?}; {is}")),
     }
+}
+
+/// The job is not done in time. It is left to systemd, which has a limit of its own for it.
+async fn overdue(units: &dyn Units, unit: &str, limit: Span) -> Halt {
+    let is = match Limits::of(MARKING).within(units.state(unit)).await {
+        Ok(Ok(state)) => format!("; {unit} is {} ({})", state.active, state.sub),
+        _ => String::new(),
+    };
+    let result = OpResult::TimedOut(format!("systemd's job was not done within {limit}{is}"));
+    Box::new(Attempt::from(result).with_output(journal(unit).await))
 }
 
 /// The unit's last words.

@@ -8,6 +8,7 @@ use tonic_health::pb::{
 use tower::service_fn;
 
 use super::tcp;
+use crate::words::innermost;
 
 pub(super) async fn ask(address: &str, service: &str) -> Result<(), String> {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|e| e.to_string())?;
@@ -24,8 +25,4 @@ pub(super) async fn ask(address: &str, service: &str) -> Result<(), String> {
         ServingStatus::Serving => Ok(()),
         other => Err(other.as_str_name().to_owned()),
     }
-}
-
-fn innermost(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), innermost)
 }

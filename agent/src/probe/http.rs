@@ -6,6 +6,7 @@ use hyper::{body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
 
 use super::tcp;
+use crate::words::innermost;
 
 /// So much of a bad answer is read, and so much of it shown.
 const READ: usize = 4096;
@@ -61,10 +62,5 @@ fn describe(status: StatusCode, body: &str) -> String {
 }
 
 fn words(error: impl std::error::Error) -> String {
-    // The innermost cause is the one that people know: "Connection refused".
-    let mut cause: &dyn std::error::Error = &error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
+    innermost(&error)
 }

@@ -30,7 +30,8 @@ impl Tail {
         self.dropped += cut as u64;
         let mut tail = String::from_utf8_lossy(&bytes[cut..]).into_owned();
         if tail.len() > Output::LIMIT {
-            let from = tail.ceil_char_boundary(tail.len() - Output::LIMIT);
+            let excess = tail.len() - Output::LIMIT;
+            let from = (excess..).find(|at| tail.is_char_boundary(*at)).unwrap_or(excess);
             self.dropped += from as u64;
             tail.drain(..from);
         }

@@ -74,7 +74,7 @@ async fn the_deadline_kills_the_whole_tree() {
         (setsid sleep 4715 &)
         (env -i setsid sleep 4716 &)
         sleep 4717";
-    let begin = std::time::Instant::now();
+    let begin = Instant::now();
     let finished = shell(script, &limits).await;
     assert_eq!(finished.stopped, Some(Stop::TimedOut(Span::from_millis(300))));
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
@@ -87,7 +87,7 @@ async fn the_deadline_kills_the_whole_tree() {
 #[tokio::test]
 async fn a_background_child_that_keeps_the_output_open_delays_nothing() {
     adopt_orphans().unwrap();
-    let begin = std::time::Instant::now();
+    let begin = Instant::now();
     let finished =
         shell("echo before; (setsid sleep 4721 &) ; echo after; exit 0", &minute()).await;
     assert!(finished.is_success());

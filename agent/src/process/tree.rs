@@ -14,11 +14,14 @@ use std::{
         Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
-use tokio::process::{Child, Command};
+use tokio::{
+    process::{Child, Command},
+    time::Instant,
+};
 
 use proc::Process;
 
@@ -86,6 +89,7 @@ impl Drop for Tree {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a helper thread that waits for others to die")]
 /// Kills until nothing is left, since what is alive can always start more.
 fn kill(root: i32, mark: u64, mercy: Duration) -> usize {
     let begin = Instant::now();

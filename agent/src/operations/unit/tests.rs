@@ -56,7 +56,7 @@ fn state(active: &str, sub: &str) -> UnitState {
 }
 
 async fn acted(verb: UnitVerb, job: &'static str, states: Vec<UnitState>) -> Attempt {
-    act(&context(job, states), "a.service", verb).await.unwrap_or_else(|attempt| attempt)
+    act(&context(job, states), "a.service", verb).await.unwrap_or_else(|halt| *halt)
 }
 
 #[tokio::test]

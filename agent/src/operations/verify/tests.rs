@@ -102,7 +102,7 @@ async fn is_called_off() {
     };
     let (attempt, ()) =
         tokio::join!(verify(&context, &probing, Span::ZERO, Span::from_secs(60)), async {
-            cancel.cancel()
+            cancel.cancel();
         },);
     assert_eq!(attempt.unwrap().result, OpResult::Cancelled);
 }

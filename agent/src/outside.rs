@@ -1,0 +1,33 @@
+//! The clock, chance and the surroundings: what the agent takes from outside, in one place.
+
+use dv_types::Timestamp;
+
+/// The host's clock.
+#[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
+pub(crate) fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// Any number from 0 to 1.
+#[expect(clippy::disallowed_methods, reason = "the one place where chance comes in")]
+pub(crate) fn chance() -> f64 {
+    rand::random()
+}
+
+/// A number that nobody else has.
+#[expect(clippy::disallowed_methods, reason = "the one place where chance comes in")]
+pub(crate) fn unique() -> u128 {
+    rand::random()
+}
+
+/// The home directory of the agent's user, where git and compose look for their settings.
+#[expect(clippy::disallowed_methods, reason = "programs get a fixed environment, but for this")]
+pub(crate) fn home() -> String {
+    std::env::var("HOME").unwrap_or_else(|_| "/root".to_owned())
+}
+
+/// Whether the journal takes what the agent logs.
+#[expect(clippy::disallowed_methods, reason = "asked once, at the start")]
+pub(crate) fn has_journal() -> bool {
+    std::env::var_os("JOURNAL_STREAM").is_some()
+}
