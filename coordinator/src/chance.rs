@@ -1,7 +1,6 @@
 //! Chance, where it must not be guessed: nothing that is decided depends on it.
 
 /// Random bytes for secrets, serials and names of temporary files.
-#[expect(clippy::disallowed_methods, reason = "a secret that a test could foretell is none")]
 pub(crate) fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rand::fill(&mut bytes);

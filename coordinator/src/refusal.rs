@@ -65,6 +65,11 @@ pub enum Refusal {
     /// There is no such rollout.
     #[error("there is no rollout {0}: see `dvctl rollout history`")]
     NoRollout(RolloutId),
+    /// The rollout's driver does not answer.
+    #[error(
+        "{0} can't be looked at: the coordinator can't read or write its journal; its log says why"
+    )]
+    Stuck(RolloutId),
     /// Nothing can be taken back.
     #[error("{0}")]
     NothingToRollBack(String),
@@ -123,7 +128,7 @@ impl From<Refusal> for tonic::Status {
             Refusal::NoRollout(_) => Self::not_found(text),
             Refusal::Token(_) | Refusal::WrongHost { .. } => Self::permission_denied(text),
             Refusal::Identity(IdentityError::Request(_)) => Self::invalid_argument(text),
-            Refusal::Identity(_) => Self::internal(text),
+            Refusal::Identity(_) | Refusal::Stuck(_) => Self::internal(text),
             Refusal::Store(StoreError::TooLarge { .. }) => Self::invalid_argument(text),
             // Not "unavailable": a write that failed late may have been kept.
             Refusal::Store(_) => Self::internal(text),

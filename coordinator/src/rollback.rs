@@ -61,16 +61,23 @@ async fn end_and_reverse(
 ) -> Result<Reversal, Refusal> {
     let mut changes = rollouts.changes();
     if demand.all_at_once {
-        rollouts.journal.wish_all_at_once(of).await?;
+        rollouts.journal.wish_all_at_once(of, true).await?;
     }
-    rollouts.operate(of, demand.by, Verb::Rollback, demand.reason).await?;
+    let told = rollouts.operate(of, demand.by, Verb::Rollback, demand.reason).await;
+    if demand.all_at_once && matches!(told, Err(Refusal::Rejected(_))) {
+        rollouts.journal.wish_all_at_once(of, false).await?;
+    }
+    told?;
     loop {
-        if let Some(rollout) = rollouts.book().reversed_by(of) {
-            return Ok(Reversal { rollout, of });
-        }
-        let ended = rollouts.book().header(of).and_then(|header| header.end.clone());
-        if ended.is_some_and(|end| end.summary.totals.touched == 0 || !end.summary.rollback) {
-            return Err(nothing(of));
+        if rollouts.find(of).is_none() {
+            // Nobody begins a rollout while we look.
+            let _maker = rollouts.maker().await;
+            if let Some(rollout) = rollouts.book().reversed_by(of) {
+                return Ok(Reversal { rollout, of });
+            }
+            if !rollouts.journal.reversals_due().await?.contains(&of) {
+                return Err(nothing(of));
+            }
         }
         tokio::select! {
             _ = changes.changed() => {}
@@ -162,7 +169,11 @@ pub(crate) async fn begin(
         rollouts.journal.forget_reversal(of).await?;
         return Ok(None);
     }
-    let late: Vec<_> = rollouts.book().catch_ups(of).map(|header| header.rollout).collect();
+    let late: Vec<_> = {
+        let book = rollouts.book();
+        let late = book.catch_ups(of).map(|header| header.rollout);
+        late.filter(|id| book.reversed_by(*id).is_none()).collect()
+    };
     let mut catch_ups = Vec::new();
     for id in late {
         catch_ups.push(replay(rollouts, id).await?);
@@ -175,10 +186,12 @@ pub(crate) async fn begin(
         tracing::warn!(rollout = %of, host, "{}", note.text);
     }
     if plan.hosts.is_empty() {
+        tracing::warn!(rollout = %of, "no host of it can be taken back");
         rollouts.journal.forget_reversal(of).await?;
+        rollouts.note_change();
         return Ok(None);
     }
-    let why = reason.clone().unwrap_or_else(|| match rollout.ended() {
+    let why = reason.unwrap_or_else(|| match rollout.ended() {
         Some((verdict, _)) => format!("{of} has {verdict}"),
         None => format!("{of} was taken back"),
     });
@@ -186,12 +199,13 @@ pub(crate) async fn begin(
         service: plan.service.clone(),
         version: rollout.plan().version.clone(),
         rollout: of,
-        reason: why,
+        reason: why.clone(),
         at: rollouts.clock.now(),
     };
     // Hosts that could not follow a rollback are brought back to it, not to a new version.
     let bad = (!matches!(rollout.plan().kind, Kind::CatchUp { .. })).then_some(bad);
-    maker.begin(Beginning { plan, by: by.to_owned(), reason, bad }).await.map(Some)
+    let (by, reason) = (by.to_owned(), Some(why));
+    maker.begin(Beginning { plan, by, reason, bad }).await.map(Some)
 }
 
 /// A rollout as its journal tells.

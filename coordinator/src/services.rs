@@ -89,14 +89,15 @@ impl Book {
                 let version = host.to.clone().filter(|_| host.phase == Phase::Healthy);
                 service.hosts.insert(host.name.clone(), OnHost { version, rollout: id });
             }
-            match (host.phase, follow) {
-                (Phase::Unreachable, Some(rollout)) => {
+            match (follow, host.phase) {
+                (Some(rollout), Phase::Unreachable) => {
                     service.missed.insert(host.name.clone(), rollout);
                 }
-                (Phase::Healthy, _) | (Phase::Failed | Phase::Skipped, Some(_)) => {
+                // Dealt with, one way or another: what failed or was stopped here is for a person.
+                (Some(_), _) | (None, Phase::Healthy) => {
                     service.missed.remove(&host.name);
                 }
-                _ => {}
+                (None, _) => {}
             }
         }
         self.rollouts.insert(id, header);

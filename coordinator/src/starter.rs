@@ -30,32 +30,42 @@ pub(crate) async fn start(rollouts: &Arc<Rollouts>, wish: Wish) -> Result<Rollou
             "--force needs a --reason: it stays in the record".to_owned(),
         ));
     }
-    // Looked at before the hosts are asked; what counts is looked at again when the rollout is made.
-    if let Some(rollout) = rollouts.unfinished_of(&manifest.service) {
-        return Err(Refusal::Busy { service: manifest.service, rollout });
-    }
-    let forgiven = match rollouts.book().bad(&manifest.service, &version).cloned() {
-        Some(mark) if !force => {
-            return Err(Refusal::BadVersion {
-                service: mark.service,
-                version: mark.version,
-                rollout: mark.rollout,
-                reason: mark.reason,
-                at: mark.at,
-            });
-        }
-        mark => mark.is_some(),
-    };
+    // Before the hosts are asked, and again when nobody else can begin any more.
+    permitted(rollouts, &manifest, &version, force)?;
     let plan = planner::accept(planner::plan(rollouts, &manifest, &version).await?)?;
     let now = plan.hash();
     if plan_hash.is_some_and(|agreed| agreed != now) {
         return Err(Refusal::PlanChanged { now });
     }
     let maker = rollouts.maker().await;
+    let forgiven = permitted(rollouts, &manifest, &version, force)?;
     let id = maker.begin(Beginning { plan: plan.clone(), by, reason, bad: None }).await?;
     if forgiven && let Err(why) = maker.forgive(&plan).await {
         // The rollout goes on; the mark stays until the next one.
         tracing::error!(rollout = %id, %why, "the version stays marked as bad");
     }
     Ok(id)
+}
+
+/// Whether the service is free and the version not bad; true if it is bad and forced.
+fn permitted(
+    rollouts: &Rollouts,
+    manifest: &Manifest,
+    version: &Version,
+    force: bool,
+) -> Result<bool, Refusal> {
+    if let Some(rollout) = rollouts.unfinished_of(&manifest.service) {
+        return Err(Refusal::Busy { service: manifest.service.clone(), rollout });
+    }
+    match rollouts.book().bad(&manifest.service, version).cloned() {
+        None => Ok(false),
+        Some(_) if force => Ok(true),
+        Some(mark) => Err(Refusal::BadVersion {
+            service: mark.service,
+            version: mark.version,
+            rollout: mark.rollout,
+            reason: mark.reason,
+            at: mark.at,
+        }),
+    }
 }

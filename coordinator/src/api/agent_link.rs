@@ -115,6 +115,7 @@ fn orders_until(
         Some(Err(match why {
             Cut::Replaced => Status::aborted(why.to_string()),
             Cut::Slow | Cut::Silent => Status::deadline_exceeded(why.to_string()),
+            Cut::Unasked => Status::invalid_argument(why.to_string()),
             Cut::Stopping => Status::unavailable(why.to_string()),
         }))
     });

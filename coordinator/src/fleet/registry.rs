@@ -67,6 +67,9 @@ pub enum Cut {
     /// The agent takes no orders.
     #[error("orders wait for this agent, and it does not take them")]
     Slow,
+    /// The agent reports what nobody told it to do.
+    #[error("more outcomes were reported than commands were given")]
+    Unasked,
     /// The agent says nothing.
     #[error("nothing was heard for three heartbeats")]
     Silent,

@@ -1,9 +1,10 @@
 //! One task per unfinished rollout: news → turn → append → effects. The only loop there is.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use dv_rollout::{Effect, Event, Rollout, Turn};
 use dv_types::{HostName, Report, Timestamp};
+use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
 
 use super::{
@@ -14,6 +15,8 @@ use super::{
 use crate::{fleet::Order, ports::StoreError, store::Header};
 
 const FIRST_RETRY: Duration = Duration::from_millis(200);
+/// The pause after a deadline that led to nothing.
+const BREATH: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(30);
 
 /// Drives a rollout until it has ended, or the coordinator stops.
@@ -21,19 +24,24 @@ pub(super) async fn drive(rollouts: Arc<Rollouts>, active: Arc<Active>) {
     let id = active.header.rollout;
     let mut retry = FIRST_RETRY;
     loop {
-        let driven = async {
+        let driven = AssertUnwindSafe(async {
             let mut driver = Driver::load(&rollouts, &active).await?;
             retry = FIRST_RETRY;
             driver.run().await
-        };
+        })
+        // Nothing of it is looked at again: what counts is in the journal.
+        .catch_unwind();
         let driven = tokio::select! {
             driven = driven => driven,
             () = rollouts.stop.cancelled() => return,
         };
         match driven {
-            Ok((header, report)) => return rollouts.ended(&active, header, &report),
-            Err(why) => {
+            Ok(Ok((header, report))) => return rollouts.ended(&active, header, &report),
+            Ok(Err(why)) => {
                 tracing::error!(rollout = %id, %why, "nothing is commanded until its journal can be read and written");
+            }
+            Err(_) => {
+                tracing::error!(rollout = %id, "its driver panicked: it begins again from the journal");
             }
         }
         tokio::select! {
@@ -89,12 +97,17 @@ impl<'a> Driver<'a> {
                 return Ok(ended);
             }
             let deadline = self.machine.next_deadline();
-            tokio::select! {
-                () = self.active.mailbox.wait() => {}
-                () = self.sleep_until(deadline) => {}
-            }
+            let record = self.machine.last_record();
+            let due = tokio::select! {
+                () = self.active.mailbox.wait() => false,
+                () = self.sleep_until(deadline) => true,
+            };
             let mail = self.active.mailbox.take();
             self.turn(None, mail).await?;
+            if due && self.machine.last_record() == record {
+                // Nothing came of it: a deadline that stays must not keep the processor busy.
+                tokio::time::sleep(BREATH).await;
+            }
         }
     }
 

@@ -16,6 +16,7 @@ mod watch;
 use std::{
     collections::{BTreeMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::Duration,
 };
 
 use dv_types::{HostName, Plan, Report, RolloutId};
@@ -34,6 +35,9 @@ use mailbox::Mailbox;
 
 pub(crate) use start::{Beginning, Maker};
 pub(crate) use watch::Sight;
+
+/// A driver that has no answer by then can't reach its journal.
+const ANSWER_BY: Duration = Duration::from_secs(10);
 
 /// All rollouts, and what drives the unfinished ones.
 pub(crate) struct Rollouts {
@@ -102,6 +106,11 @@ impl Rollouts {
         self.changed.subscribe()
     }
 
+    /// Wakes whoever waits for a rollout to begin or end: something that was due is not any more.
+    pub(crate) fn note_change(&self) {
+        self.changed.send_replace(());
+    }
+
     /// Where a rollout stands.
     pub(crate) async fn report(&self, id: RolloutId) -> Result<Report, Refusal> {
         let mut report = loop {
@@ -113,6 +122,7 @@ impl Rollouts {
                         report = answer => if let Ok(report) = report {
                             break Report::clone(&report);
                         },
+                        () = tokio::time::sleep(ANSWER_BY) => return Err(Refusal::Stuck(id)),
                         () = self.stop.cancelled() => return Err(Refusal::Stopping),
                     }
                     // It ended in between.

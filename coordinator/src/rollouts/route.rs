@@ -57,7 +57,7 @@ impl Rollouts {
             Some(active) => {
                 if !active.mailbox.post_outcome(host.clone(), outcome) {
                     tracing::warn!(%host, "it reports more outcomes than it was given commands: cut");
-                    self.fleet.cut(host, session, Cut::Slow);
+                    self.fleet.cut(host, session, Cut::Unasked);
                 }
             }
             None => self.late(host, outcome).await,

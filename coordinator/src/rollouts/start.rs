@@ -54,7 +54,7 @@ impl Rollouts {
         self.book().ended(header, report);
         self.active_mut(|all| all.remove(&id));
         active.feed.publish(super::feed::Head { record: report.record, ended: true });
-        self.changed.send_replace(());
+        self.note_change();
         self.next_soon(service);
     }
 
@@ -110,7 +110,7 @@ impl Maker<'_> {
             }
         }
         rollouts.launch(header, Arc::new(plan));
-        rollouts.changed.send_replace(());
+        rollouts.note_change();
         Ok(id)
     }
 

@@ -208,10 +208,10 @@ impl Journal {
         self.store.commit(batch).await
     }
 
-    /// Notes that, when this rollout is taken back, it shall be on all its hosts at once.
-    pub async fn wish_all_at_once(&self, id: RolloutId) -> Result<(), StoreError> {
+    /// Notes whether, when this rollout is taken back, it shall be on all its hosts at once.
+    pub async fn wish_all_at_once(&self, id: RolloutId, wish: bool) -> Result<(), StoreError> {
         let key = Key::all_at_once(id);
-        let value = encode(&key, &true)?;
+        let value = encode(&key, &wish)?;
         self.store.commit(self.batch()?.put(key, value)).await
     }
 
