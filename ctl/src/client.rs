@@ -1,8 +1,9 @@
 //! The coordinator, as this program asks it: documents in, documents out, errors in words.
 
+mod greeting;
 mod trouble;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use dv_proto::{
     dial::{self, Identity},
@@ -12,7 +13,8 @@ use dv_proto::{
 use dv_types::{HostName, Manifest, Plan, Report, RolloutId, Version, record::Verb};
 use tonic::{Status, Streaming, transport::Channel};
 
-pub(crate) use trouble::{Trouble, is_transient};
+use trouble::Trouble;
+pub(crate) use trouble::is_transient;
 
 use crate::{
     context::Context,
@@ -31,6 +33,7 @@ const ASKING: Duration = Duration::from_secs(30);
 pub(crate) struct Client {
     inner: ControlClient<Channel>,
     address: String,
+    tls: Arc<rustls::ClientConfig>,
 }
 
 /// What a rollout is asked to begin with.
@@ -54,11 +57,13 @@ impl Client {
     /// A client by `context`. Nothing is sent yet.
     pub(crate) fn new(context: &Context) -> Result<Self> {
         let identity = Identity { certificate: &context.certificate, key: &context.key };
-        let channel = dial::client_tls(&context.ca, Some(identity))
-            .and_then(|tls| dial::channel(&context.coordinator, tls))
-            .map_err(|error| Error::usage(format!("the context file can't be used: {error}")))?;
+        let unusable = |error| Error::usage(format!("the context file can't be used: {error}"));
+        let mut tls = dial::client_tls(&context.ca, Some(identity)).map_err(unusable)?;
+        let address = context.coordinator.clone();
+        let channel = dial::channel(&address, tls.clone()).map_err(unusable)?;
+        tls.alpn_protocols = vec![b"h2".to_vec()];
         let inner = ControlClient::new(channel).max_decoding_message_size(LARGEST_ANSWER);
-        Ok(Self { inner, address: context.coordinator.clone() })
+        Ok(Self { inner, address, tls: Arc::new(tls) })
     }
 
     /// A plan and its hash.
@@ -72,7 +77,7 @@ impl Client {
             version: version.to_string(),
         };
         let reply = self.inner.clone().plan_rollout(within(PLANNING, request)).await;
-        let reply = reply.map_err(|s| self.asked(&s))?.into_inner();
+        let reply = self.asked(reply).await?;
         Ok((from_json("plan_json", &reply.plan_json)?, reply.hash))
     }
 
@@ -86,7 +91,7 @@ impl Client {
             plan_hash: start.plan.unwrap_or_default().to_owned(),
         };
         let reply = self.inner.clone().start_rollout(within(PLANNING, request)).await;
-        id(&reply.map_err(|s| self.told(&s))?.into_inner().rollout)
+        id(&self.told(reply).await?.rollout)
     }
 
     /// Says a verb to a rollout.
@@ -102,7 +107,7 @@ impl Client {
             reason: reason.unwrap_or_default().to_owned(),
         };
         let reply = self.inner.clone().operate_rollout(within(ASKING, request)).await;
-        reply.map(|_| ()).map_err(|s| self.told(&s))
+        self.told(reply).await.map(|_| ())
     }
 
     /// Begins a rollback: the rollout that takes back, and the one that is taken back.
@@ -114,13 +119,14 @@ impl Client {
             reason: back.reason.unwrap_or_default().to_owned(),
         };
         let reply = self.inner.clone().roll_back(within(PLANNING, request)).await;
-        let reply = reply.map_err(|s| self.told(&s))?.into_inner();
+        let reply = self.told(reply).await?;
         Ok((id(&reply.rollout)?, id(&reply.of)?))
     }
 
     /// Where a rollout stands, and its plan.
     pub(crate) async fn rollout(&self, id: RolloutId) -> Result<(Report, Plan)> {
-        let reply = self.try_rollout(id).await.map_err(|s| self.asked(&s))?;
+        let reply = self.try_rollout(id).await.map(tonic::Response::new);
+        let reply = self.asked(reply).await?;
         Ok((
             from_json("report_json", &reply.report_json)?,
             from_json("plan_json", &reply.plan_json)?,
@@ -152,7 +158,7 @@ impl Client {
         let request =
             v1::ListRolloutsRequest { service: service.unwrap_or_default().to_owned(), limit };
         let reply = self.inner.clone().list_rollouts(within(ASKING, request)).await;
-        let reply = reply.map_err(|s| self.asked(&s))?.into_inner();
+        let reply = self.asked(reply).await?;
         let read = |json: &String| Ok(from_json("report_json", json)?);
         reply.report_json.iter().map(read).collect()
     }
@@ -160,7 +166,7 @@ impl Client {
     /// The fleet.
     pub(crate) async fn hosts(&self) -> Result<Vec<v1::Host>> {
         let reply = self.inner.clone().list_hosts(within(ASKING, v1::ListHostsRequest {})).await;
-        Ok(reply.map_err(|s| self.asked(&s))?.into_inner().hosts)
+        Ok(self.asked(reply).await?.hosts)
     }
 
     /// A token, and until when it can be used.
@@ -176,17 +182,38 @@ impl Client {
             ttl_seconds: u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX),
         };
         let reply = self.inner.clone().create_token(within(ASKING, request)).await;
-        Ok(reply.map_err(|s| self.told(&s))?.into_inner())
+        self.told(reply).await
+    }
+
+    /// The answer to a call that changes nothing.
+    async fn asked<T>(&self, reply: Result<tonic::Response<T>, Status>) -> Result<T> {
+        match reply {
+            Ok(reply) => Ok(reply.into_inner()),
+            Err(status) => Err(self.no_answer(&status).await),
+        }
+    }
+
+    /// The answer to a call that changes something: where contact broke, nobody knows whether it was done.
+    async fn told<T>(&self, reply: Result<tonic::Response<T>, Status>) -> Result<T> {
+        match reply {
+            Ok(reply) => Ok(reply.into_inner()),
+            Err(status) => Err(self.trouble(&status).await.told(&self.address)),
+        }
     }
 
     /// The error of a call that changes nothing.
-    pub(crate) fn asked(&self, status: &Status) -> Error {
-        Trouble::of(status).asked(&self.address)
+    pub(crate) async fn no_answer(&self, status: &Status) -> Error {
+        self.trouble(status).await.asked(&self.address)
     }
 
-    /// The error of a call that changes something: where contact broke, nobody knows whether it was done.
-    fn told(&self, status: &Status) -> Error {
-        Trouble::of(status).told(&self.address)
+    async fn trouble(&self, status: &Status) -> Trouble {
+        let trouble = Trouble::of(status);
+        if let Trouble::Lost(_) = trouble
+            && let Some(error) = greeting::refusal(&self.address, Arc::clone(&self.tls)).await
+        {
+            return Trouble::tls(&error);
+        }
+        trouble
     }
 }
 

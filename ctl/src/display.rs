@@ -14,3 +14,10 @@ pub(crate) mod table;
 pub(crate) mod tell;
 pub(crate) mod time;
 pub(crate) mod words;
+
+#[cfg(test)]
+#[path = "../tests/cli/sample.rs"]
+#[allow(dead_code, reason = "the command line's tests use the rest")]
+mod sample;
+#[cfg(test)]
+mod tests;

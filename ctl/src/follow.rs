@@ -7,7 +7,7 @@ mod screen;
 mod verdict;
 mod view;
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::Cell, sync::Arc, time::Duration};
 
 use dv_proto::from_json;
 use dv_types::{Plan, Report, RolloutId, Span, Timestamp, report::State};
@@ -16,7 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use crate::{
     Exit,
     client::{Client, is_transient},
-    display::{line::Line, next::next, story::Story, summary::summary},
+    display::{line::Line, next, story::Story, summary::summary, words},
     error::{Error, Result},
     output::Output,
 };
@@ -38,35 +38,40 @@ pub(crate) struct Follower<'f> {
     pub(crate) begun: bool,
 }
 
-/// Why following came to an end.
+/// Why following one rollout came to an end.
 enum Stop {
     Ended(Box<Report>),
     Waiting,
-    Detached,
 }
 
 impl Follower<'_> {
-    /// Follows the rollout to its end.
+    /// Follows the rollout to its end, or until Ctrl-C.
     pub(crate) async fn follow(&self, id: RolloutId) -> Result<Exit> {
-        let report = match self.one(id).await? {
-            Stop::Waiting => return Ok(Exit::Waiting),
-            Stop::Detached => return Ok(self.detached(id)),
-            Stop::Ended(report) => report,
-        };
-        if !report.rollback {
-            return Ok(verdict::of(&report));
-        }
-        let Some(reversal) = self.reversal(id).await? else { return Ok(self.detached(id)) };
-        self.output.remark(&format!("{id} is taken back by {reversal}"));
-        match self.one(reversal).await? {
-            Stop::Waiting => Ok(Exit::Waiting),
-            Stop::Detached => Ok(self.detached(reversal)),
-            Stop::Ended(back) => Ok(verdict::of_reversed(&back)),
+        let now = Cell::new(id);
+        tokio::select! {
+            exit = self.to_the_end(id, &now) => exit,
+            _ = tokio::signal::ctrl_c() => Ok(self.detached(now.get())),
         }
     }
 
-    async fn one(&self, id: RolloutId) -> Result<Stop> {
-        let (report, plan) = self.look(id).await?;
+    async fn to_the_end(&self, id: RolloutId, now: &Cell<RolloutId>) -> Result<Exit> {
+        let (report, plan) =
+            if self.begun { self.look(id).await? } else { self.client.rollout(id).await? };
+        let Stop::Ended(report) = self.one(report, plan).await? else { return Ok(Exit::Waiting) };
+        if !report.rollback {
+            return Ok(verdict::of(&report));
+        }
+        let reversal = self.reversal(id).await?;
+        now.set(reversal);
+        self.output.remark(&format!("{id} is taken back by {reversal}"));
+        let (report, plan) = self.look(reversal).await?;
+        let Stop::Ended(back) = self.one(report, plan).await? else { return Ok(Exit::Waiting) };
+        Ok(verdict::of_reversed(&back))
+    }
+
+    /// Shows a rollout until it ends or waits for a person.
+    async fn one(&self, report: Report, plan: Plan) -> Result<Stop> {
+        let id = report.rollout;
         let mut story = Story::new(id, Arc::new(plan));
         let mut view = view::of(self.output);
         let mut feed = Feed::open(self.client.clone(), id, self.patience.get());
@@ -77,25 +82,26 @@ impl Follower<'_> {
         loop {
             let news = tokio::select! {
                 news = feed.next() => news,
-                _ = ticks.tick() => { view.tick(Timestamp::now())?; continue }
-                _ = tokio::signal::ctrl_c() => { view.close()?; return Ok(Stop::Detached) }
+                _ = ticks.tick() => {
+                    view.tick(Timestamp::now())?;
+                    continue;
+                }
             };
             match news {
                 News::Record(record) => {
                     view.record(&record, &story)?;
                     story.take(&record);
                 }
-                News::Report(report) => {
-                    if report.record >= latest.record {
-                        latest = *report;
-                        view.report(&latest)?;
-                    }
+                News::Report(report) if report.record >= latest.record => {
+                    latest = *report;
+                    view.report(&latest)?;
                 }
+                News::Report(_) => {}
                 News::Progress { host, text } => view.progress(host, text),
                 News::Remark(text) => view.remark(&text)?,
                 News::Failed(status) => {
                     view.close()?;
-                    return Err(self.client.asked(&status));
+                    return Err(self.client.no_answer(&status).await);
                 }
                 News::GaveUp(why) => {
                     view.close()?;
@@ -130,10 +136,10 @@ impl Follower<'_> {
         if self.output.json() {
             return Ok(());
         }
-        let (style, state) = crate::display::words::state(&report.state);
+        let (style, state) = words::state(&report.state);
         let mut lines =
             vec![Line::default(), Line::from(format!("{}: ", report.rollout)).add(style, state)];
-        lines.extend(next(report).into_iter().map(Line::from));
+        lines.extend(next::lines(report));
         Ok(self.output.lines(&lines)?)
     }
 
@@ -147,8 +153,8 @@ impl Follower<'_> {
                     let report = from_json("report_json", &reply.report_json)?;
                     return Ok((report, from_json("plan_json", &reply.plan_json)?));
                 }
-                Err(status) if !is_transient(&status) || !self.begun => {
-                    return Err(self.client.asked(&status));
+                Err(status) if !is_transient(&status) => {
+                    return Err(self.client.no_answer(&status).await);
                 }
                 Err(status) if Instant::now() + pause >= deadline => {
                     return Err(self.lost(id, status.message()));
@@ -159,13 +165,13 @@ impl Follower<'_> {
         }
     }
 
-    /// The rollout that takes `id` back, once it has begun; nothing where Ctrl-C came first.
-    async fn reversal(&self, id: RolloutId) -> Result<Option<RolloutId>> {
+    /// The rollout that takes `id` back, once it has begun.
+    async fn reversal(&self, id: RolloutId) -> Result<RolloutId> {
         let deadline = Instant::now() + REVERSAL_BEGINS;
         let mut pause = Duration::from_millis(100);
         loop {
             if let Some(by) = self.look(id).await?.0.reversed_by {
-                return Ok(Some(by));
+                return Ok(by);
             }
             if Instant::now() >= deadline {
                 return Err(Error::new(
@@ -177,15 +183,16 @@ impl Follower<'_> {
                     ),
                 ));
             }
-            tokio::select! {
-                () = sleep(pause) => {}
-                _ = tokio::signal::ctrl_c() => return Ok(None),
-            }
+            sleep(pause).await;
             pause = feed::longer(pause).min(Duration::from_secs(1));
         }
     }
 
     fn detached(&self, id: RolloutId) -> Exit {
+        if self.output.live() {
+            // The terminal has written ^C.
+            self.output.warn(&Line::default());
+        }
         self.output.warn(&Line::from(format!(
             "Detached: {id} goes on. Follow it again: dvctl rollout watch {id}. End it: dvctl rollout abort {id}"
         )));

@@ -27,7 +27,7 @@ impl Trouble {
     pub(crate) fn of(status: &Status) -> Self {
         let causes: Vec<Cause<'_>> = causes(status).collect();
         if let Some(tls) = causes.iter().find_map(|cause| tls(*cause)) {
-            return Self::Unreachable(certificate(tls));
+            return Self::tls(tls);
         }
         if causes.iter().any(|cause| cause.is::<ConnectError>()) {
             return Self::Unreachable(connection(&causes));
@@ -51,6 +51,11 @@ impl Trouble {
             }
             code => Self::Failed(format!("{text} ({code:?})")),
         }
+    }
+
+    /// TLS did not come about.
+    pub(crate) fn tls(error: &rustls::Error) -> Self {
+        Self::Unreachable(certificate(error))
     }
 
     /// The error of a call that changes nothing.

@@ -7,7 +7,7 @@ use dv_types::{
 
 use super::{
     line::{Line, faint, strong},
-    next::next,
+    next,
     time::{between, clock},
     words,
 };
@@ -22,7 +22,7 @@ pub(crate) fn explain(report: &Report, now: Timestamp) -> Vec<Line> {
     ];
     if let State::Ended(_) = report.state {
         lines.push("It is over: it waits for nothing.".into());
-        lines.extend(next(report).into_iter().map(Line::from));
+        lines.extend(next::lines(report));
         return lines;
     }
     lines.push(Line::default());

@@ -37,7 +37,10 @@ fn header(report: &Report, now: Timestamp) -> Line {
     let (wave, waves) = report.wave;
     let time = between(report.began, report.ended.unwrap_or(now));
     Line::of(strong(), format!("{} {}", report.rollout, words::subject(report)))
-        .plain(format!("  batch {wave} of {waves}  "))
+        .plain(match wave {
+            0 => "  not begun  ".to_owned(),
+            wave => format!("  batch {wave} of {waves}  "),
+        })
         .add(style, state)
         .plain(format!("  {time}  {}", words::totals(&report.totals)))
 }

@@ -6,7 +6,16 @@ use dv_types::{
     report::{Phase, Report, State},
 };
 
-use super::words;
+use super::{
+    line::{Line, strong},
+    words,
+};
+
+/// The next thing to do, as lines under a heading.
+pub(crate) fn lines(report: &Report) -> Vec<Line> {
+    let heading = |n| if n == 0 { Line::of(strong(), "Next: ") } else { Line::from("      ") };
+    next(report).iter().enumerate().map(|(n, text)| heading(n).plain(text)).collect()
+}
 
 /// The next thing to do, as sentences with the commands to type.
 pub(crate) fn next(report: &Report) -> Vec<String> {
@@ -44,17 +53,18 @@ fn ended(report: &Report, verdict: Verdict) -> Vec<String> {
     let forward = report.kind == Kind::Forward;
     let mut all = Vec::new();
     match (verdict, report.rollback || report.reversed_by.is_some()) {
-        (_, true) => match report.reversed_by {
-            Some(by) => {
-                all.push(format!("Its hosts are taken back by {by}: dvctl rollout status {by}"))
-            }
-            None => all.push(format!(
-                "Its hosts are taken back: dvctl rollout history {}",
-                report.service
-            )),
-        },
+        (_, true) => all.push(match report.reversed_by {
+            Some(by) => format!("Its hosts are taken back by {by}: dvctl rollout status {by}"),
+            None => format!("Its hosts are taken back: dvctl rollout history {}", report.service),
+        }),
         (Verdict::Succeeded, false) => {
             all.extend(left_out(report));
+            if let Kind::Reversal { .. } = report.kind {
+                all.push(format!(
+                    "{} counts as bad now: starting it again needs --force and --reason",
+                    report.version
+                ));
+            }
             if forward {
                 all.push(format!("Should it have to go back: dvctl rollback {}", report.service));
             }

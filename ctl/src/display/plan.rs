@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dv_types::{
-    Finding, HostName, Operation, Plan, Probe, Subject,
+    Finding, HostName, Operation, Plan, Probe, Span, Subject,
     manifest::OnFailure,
     outcome::ImageId,
     plan::{Kind, Limits, Note, PlannedHost, Severity, WaveKind},
@@ -12,7 +12,6 @@ use dv_types::{
 
 use super::{
     line::{Line, bad, faint, strong, warning},
-    time::length,
     words,
 };
 
@@ -99,7 +98,7 @@ fn program(plan: &Plan, index: usize) -> (String, Vec<Line>) {
 
 /// The arguments that the operation's own line leaves out.
 fn detail(operation: &Operation) -> Vec<String> {
-    let within = |time| format!("within {}", length(time));
+    let within = |time: Span| format!("within {time}");
     match operation {
         Operation::PullImage { digest, timeout, .. } => {
             vec![digest.to_string(), within(*timeout)]
@@ -134,8 +133,7 @@ fn detail(operation: &Operation) -> Vec<String> {
             let mut lines = probes(probing);
             lines.push(format!(
                 "healthy within {}, and for {} on end",
-                length(*healthy_deadline),
-                length(*min_healthy_time)
+                healthy_deadline, min_healthy_time
             ));
             lines
         }
@@ -163,7 +161,7 @@ fn probes(probing: &Probing) -> Vec<String> {
         .collect();
     lines.push(format!(
         "every {}, {} in a row",
-        length(probing.interval),
+        probing.interval,
         words::count(probing.successes as usize, "good answer")
     ));
     lines
@@ -218,19 +216,26 @@ fn limits(limits: &Limits) -> Vec<Line> {
         OnFailure::Pause => "then it pauses for a person",
         OnFailure::Continue => "then it goes on all the same",
     };
-    vec![
-        format!("more than {} failed: {beyond}", words::hosts(limits.max_failures)),
+    let more_than = |n: u32| match n {
+        0 => "1 host or more".to_owned(),
+        n => format!("more than {}", words::hosts(n)),
+    };
+    let mut lines = vec![
+        format!("{} failed: {beyond}", more_than(limits.max_failures)),
         format!(
-            "more than {} unreachable: it pauses for a person; out of contact for {} is unreachable",
-            words::hosts(limits.max_unreachable),
-            length(limits.lost_after)
+            "{} unreachable (out of contact for {}): it pauses for a person",
+            more_than(limits.max_unreachable),
+            limits.lost_after
         ),
-        format!("at least {} stay available", words::hosts(limits.min_available)),
-        format!("no host healthy for {}: it pauses for a person", length(limits.progress_deadline)),
-    ]
-    .into_iter()
-    .map(Line::from)
-    .collect()
+        format!("no host healthy for {}: it pauses for a person", limits.progress_deadline),
+    ];
+    if limits.min_available > 0 {
+        lines.push(format!(
+            "at least {} stay available, or no further one begins",
+            words::hosts(limits.min_available)
+        ));
+    }
+    lines.into_iter().map(Line::from).collect()
 }
 
 /// The worst first.

@@ -7,7 +7,7 @@ use dv_types::{
 
 use super::{
     line::{Line, bad, faint, good, strong, warning},
-    next::next,
+    next,
     table::Table,
     time::{between, date},
     words,
@@ -17,17 +17,16 @@ use super::{
 pub(crate) fn status(report: &Report, now: Timestamp) -> Vec<Line> {
     let (style, state) = words::state(&report.state);
     let time = between(report.began, report.ended.unwrap_or(now));
-    let (wave, waves) = report.wave;
+    let wave = match report.wave {
+        (0, _) => "not begun".to_owned(),
+        (wave, waves) => format!("batch {wave} of {waves}"),
+    };
     let mut lines = vec![
         Line::of(strong(), format!("{} {}: ", report.rollout, words::subject(report)))
             .add(style, state),
         Line::of(
             faint(),
-            format!(
-                "started {} UTC by {}, {time}; batch {wave} of {waves}",
-                date(report.began),
-                report.by
-            ),
+            format!("started {} UTC by {}, {time}; {wave}", date(report.began), report.by),
         ),
         Line::from(format!(
             "{}; {} available, {} touched",
@@ -49,7 +48,7 @@ pub(crate) fn status(report: &Report, now: Timestamp) -> Vec<Line> {
         lines.push(Line::of(faint(), format!("waits for {waiting}")));
     }
     lines.push(Line::default());
-    lines.extend(next(report).into_iter().map(Line::from));
+    lines.extend(next::lines(report));
     lines
 }
 

@@ -9,7 +9,7 @@ use dv_types::{
 
 use super::{
     line::{Line, bad, faint, strong},
-    next::next,
+    next,
     story::{HostStory, Story},
     table::Table,
     time::{between, length},
@@ -29,11 +29,11 @@ pub(crate) fn summary(report: &Report, story: &Story) -> Vec<Line> {
     for host in &report.hosts {
         lines.extend(failure(host, story));
     }
-    let mut next = next(report).into_iter();
-    if let Some(first) = next.next() {
+    // What is taken back by itself leaves nothing to do: the way back is shown next.
+    let next = if report.rollback { Vec::new() } else { next::lines(report) };
+    if !next.is_empty() {
         lines.push(Line::default());
-        lines.push(Line::of(strong(), "Next: ").plain(first));
-        lines.extend(next.map(|text| Line::from("      ").plain(text)));
+        lines.extend(next);
     }
     lines
 }

@@ -1,6 +1,6 @@
 //! One record as one line, where it is worth one.
 
-use dv_types::{Fact, HostName, OpResult, Outcome, Record, record::Verb};
+use dv_types::{Fact, HostName, OpResult, Outcome, Record, plan::WaveKind, record::Verb};
 
 use super::{
     line::{Line, bad, faint, good, strong, warning},
@@ -98,11 +98,12 @@ fn wave_line(index: u32, story: &Story) -> Line {
     let number = index as usize + 1;
     match waves.get(index as usize) {
         None => Line::from(format!("batch {number} begins")),
-        Some(wave) => Line::of(strong(), words::wave(number, wave.kind)).plain(format!(
-            " of {} begins: {}",
-            waves.len(),
-            words::names(&wave.hosts, 8)
-        )),
+        Some(wave) => {
+            let canary = if wave.kind == WaveKind::Canary { ", the canary," } else { "" };
+            let hosts = words::names(&wave.hosts, 8);
+            Line::of(strong(), format!("batch {number} of {}", waves.len()))
+                .plain(format!("{canary} begins: {hosts}"))
+        }
     }
 }
 

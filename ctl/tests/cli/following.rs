@@ -53,7 +53,7 @@ fn failure(rollback: bool) -> Scene {
 /// The way back of the canary.
 fn way_back(verdict: Verdict) -> Scene {
     let id = RolloutId(43);
-    let journal = Journal::new(id).then(61, Fact::WaveStarted { wave: 0 });
+    let journal = Journal::begun(id, 61).then(61, Fact::WaveStarted { wave: 0 });
     let (journal, phase) = match verdict {
         Verdict::Succeeded => (journal.healthy(61, "web1"), Phase::Healthy),
         _ => (journal.failed(61, "web1"), Phase::Failed),

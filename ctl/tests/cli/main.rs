@@ -6,5 +6,6 @@ mod following;
 mod offline;
 mod sample;
 mod support;
+mod terminal;
 mod trouble;
 mod trust;

@@ -210,8 +210,12 @@ pub(crate) struct Journal {
 
 impl Journal {
     pub(crate) fn new(id: RolloutId) -> Self {
+        Self::begun(id, 0)
+    }
+
+    pub(crate) fn begun(id: RolloutId, secs: i64) -> Self {
         let started = Fact::Started { by: "admin".to_owned(), reason: None };
-        Self { id, records: Vec::new(), commands: 0 }.then(0, started)
+        Self { id, records: Vec::new(), commands: 0 }.then(secs, started)
     }
 
     pub(crate) fn then(mut self, secs: i64, fact: Fact) -> Self {
@@ -269,6 +273,7 @@ impl Journal {
     }
 
     pub(crate) fn ended(self, verdict: Verdict, rollback: bool) -> Self {
-        self.then(60, Fact::Ended { verdict, rollback })
+        let last = self.records.last().map_or(at(0), |r| r.at).as_second() - at(0).as_second();
+        self.then(last, Fact::Ended { verdict, rollback })
     }
 }

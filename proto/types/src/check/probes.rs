@@ -46,6 +46,11 @@ fn probe(spec: &ProbeSpec, path: &str, problems: &mut Problems) {
         let path = key.map_or_else(|| path.to_owned(), |key| format!("{path}.{key}"));
         problems.error(path, invalid.to_string());
     }
+    let texts = [&spec.http, &spec.tcp, &spec.grpc].into_iter().flatten();
+    if texts.chain(spec.command.iter().flatten()).any(|text| text.contains("${")) {
+        problems
+            .error(path, "a probe has no variables: ${version} stands in tags, refs and commands");
+    }
     if let Some(status) = spec.status
         && !(100..=599).contains(&status)
     {

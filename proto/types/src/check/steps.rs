@@ -41,19 +41,15 @@ pub(super) fn check(steps: &[Step], problems: &mut Problems) {
 
 fn image(step: &ImageStep, path: &str, problems: &mut Problems) {
     let repository = format!("{path}.repository");
-    template::check(&step.repository, "repository", &repository, problems);
-    let text = template::filled(&step.repository);
+    let text = &step.repository;
     let last = text.rsplit('/').next().unwrap_or_default();
     if text.contains('@') || last.contains(':') {
         problems
             .error(repository, "a repository has neither tag nor digest: write the tag in `tag`");
-    } else if !text.trim().is_empty() && !is_repository(&text) {
+    } else if !is_repository(text) {
         problems.error(
             repository,
-            format!(
-                "{:?} is not an image repository: write it like registry.example.com:5000/team/app",
-                step.repository
-            ),
+            format!("{text:?} is not an image repository: write it like registry.example.com:5000/team/app"),
         );
     }
     let tag = format!("{path}.tag");
@@ -131,11 +127,11 @@ fn unit(step: &UnitStep, path: &str, problems: &mut Problems) {
     let path_of_unit = format!("{path}.unit");
     match unit.rsplit_once('.') {
         _ if unit.trim().is_empty() => problems.error(path_of_unit, "the unit is empty"),
-        _ if unit.contains(['/', '*', '?', '[']) || unit.contains(char::is_whitespace) => problems
-            .error(path_of_unit, format!("{unit:?} is not a unit: name one, like app.service")),
-        Some((name, suffix)) if !name.is_empty() && SUFFIXES.contains(&suffix) => {
-            template::variables(unit, &path_of_unit, problems);
+        _ if unit.contains(['/', '*', '?', '[', '$']) || unit.contains(char::is_whitespace) => {
+            let text = format!("{unit:?} is not a unit: name one, like app.service");
+            problems.error(path_of_unit, text);
         }
+        Some((name, suffix)) if !name.is_empty() && SUFFIXES.contains(&suffix) => {}
         _ => problems.error(
             path_of_unit,
             format!(

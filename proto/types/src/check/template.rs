@@ -1,4 +1,4 @@
-//! `${version}`, the only variable.
+//! `${version}`, the only variable. It stands in tags, refs and commands.
 
 use super::Problems;
 
@@ -26,9 +26,4 @@ pub(super) fn variables(text: &str, path: &str, problems: &mut Problems) {
         }
         rest = &inner[end + 1..];
     }
-}
-
-/// `text` with a stand-in for each variable, to check the form of the rest.
-pub(super) fn filled(text: &str) -> String {
-    text.replace("${version}", "1")
 }

@@ -78,6 +78,16 @@ fn each_rule_names_its_place() {
             serde_json::json!({ "live": { "tcp": "localhost:1", "status": 200 } }),
             &["error health.live.status"],
         ),
+        (
+            "health",
+            serde_json::json!({ "live": { "http": "http://localhost/${version}" } }),
+            &["error health.live"],
+        ),
+        (
+            "steps",
+            serde_json::json!([{ "stop": { "unit": "a-${version}.service" } }]),
+            &["error steps[0].stop.unit"],
+        ),
         ("strategy", serde_json::json!({ "canary": "100%" }), &["warning strategy.canary"]),
         ("strategy", serde_json::json!({ "batches": [] }), &["error strategy.batches"]),
         (
