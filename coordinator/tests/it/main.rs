@@ -4,8 +4,10 @@
 
 mod authorisation;
 mod enrolment;
+mod fleet;
 mod identity;
 mod journal;
+mod program;
 mod recovery;
 mod rollout;
 mod store;

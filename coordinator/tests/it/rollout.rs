@@ -293,3 +293,91 @@ async fn a_host_that_was_away_is_caught_up() {
     assert_eq!(world.versions(), ["1.0"; 4]);
     world.nothing_ran_twice();
 }
+
+#[tokio::test]
+async fn a_catch_up_that_a_person_aborts_is_not_begun_again() {
+    let mut site = Site::new();
+    let _running = site.start().await;
+    let world = World::default();
+    let _agents = fleet(&site, &world, 2).await;
+    let (away, identity) = Agent::join(&site, &world, "web3").await;
+    in_contact(&site, 3).await;
+    drop(away);
+    in_contact(&site, 2).await;
+    let mut operator = site.operator();
+    let patient = manifest(|strategy| {
+        strategy.max_unreachable = Quota::Hosts(1);
+        strategy.lost_after = dv_types::Span::from_millis(100);
+    });
+    let id = operator.begin(&patient, "1.0").await.unwrap();
+    operator.follow(&id).await;
+
+    world.close_gate("web3");
+    let _back = Agent::start(&site, &world, "web3", &identity);
+    started(&mut operator, "r2").await;
+    eventually("web3 restarts", async || (world.executions("web3").len() == 2).then_some(())).await;
+    let request = OperateRolloutRequest {
+        rollout: "r2".to_owned(),
+        verb_json: to_json(&Verb::Abort),
+        reason: String::new(),
+    };
+    operator.operate_rollout(request).await.unwrap();
+    world.open_gate("web3");
+    let (_, report) = operator.follow("r2").await;
+    assert_eq!(ended(&report), Some(Verdict::Aborted));
+    // Whatever dv would begin by itself, it would begin before this.
+    let id = operator.begin(&patient, "2.0").await.unwrap();
+    assert_eq!(id, "r3");
+}
+
+#[tokio::test]
+async fn a_host_that_falls_silent_is_out_of_contact() {
+    let mut site = Site::new();
+    let _running = site.start().await;
+    let identity = site.enrol("web1", &[]).await;
+    let hello = dv_proto::v1::from_agent::Message::Hello(dv_proto::v1::Hello::default());
+    let hello = dv_proto::v1::FromAgent { message: Some(hello) };
+    // It says hello and keeps the stream open, but no heartbeat comes.
+    let words = futures_util::StreamExt::chain(
+        tokio_stream::iter([hello]),
+        futures_util::stream::pending(),
+    );
+    let mut orders = site.link(&identity).link(words).await.unwrap().into_inner();
+    assert!(orders.message().await.unwrap().is_some(), "Welcome");
+    let end = orders.message().await.unwrap_err();
+    assert_eq!(end.code(), Code::DeadlineExceeded, "{end:?}");
+    assert!(end.message().contains("three heartbeats"), "{}", end.message());
+    let hosts = site.operator().list_hosts(ListHostsRequest {}).await.unwrap().into_inner().hosts;
+    assert!(!hosts[0].connected);
+}
+
+#[tokio::test]
+async fn a_watcher_that_does_not_read_holds_nothing_up() {
+    let mut site = Site::new();
+    let _running = site.start().await;
+    let world = World::default();
+    let _agents = fleet(&site, &world, 20).await;
+    let mut operator = site.operator();
+    let id = operator.begin(&manifest(|_| ()), "1.0").await.unwrap();
+    let request =
+        || dv_proto::v1::WatchRolloutRequest { rollout: id.clone(), ..Default::default() };
+    // Connections of their own, whose flow control fills up.
+    let mut stuck = Vec::new();
+    for _ in 0..5 {
+        stuck.push(site.operator().watch_rollout(request()).await.unwrap().into_inner());
+    }
+    let (records, report) = operator.follow(&id).await;
+    assert_eq!(ended(&report), Some(Verdict::Succeeded));
+    // And they may still read all of it.
+    for mut stream in stuck {
+        let mut seen = 0;
+        while let Some(reply) = stream.message().await.unwrap() {
+            let message = reply.message.unwrap();
+            seen += usize::from(matches!(
+                message,
+                dv_proto::v1::watch_rollout_reply::Message::RecordJson(_)
+            ));
+        }
+        assert_eq!(seen, records.len());
+    }
+}
