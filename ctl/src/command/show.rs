@@ -35,7 +35,7 @@ pub(crate) async fn explain(
         output.lines(&display::explain::explain(&report, now))?;
         return Ok(Exit::Succeeded);
     }
-    let one = |waiting: &WaitingOn| json!({ "on": waiting, "text": display::explain::sentence(waiting, id, now) });
+    let one = |waiting: &WaitingOn| json!({ "on": waiting, "text": display::explain::sentence(waiting, &report, now) });
     let host = |host: &HostReport| {
         let waiting = host.waiting.as_ref()?;
         Some(json!({ "host": host.name, "phase": host.phase, "waiting": one(waiting) }))

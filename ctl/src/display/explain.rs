@@ -1,7 +1,8 @@
 //! Why nothing is happening, and what would end the wait.
 
 use dv_types::{
-    HostName, RolloutId, Timestamp, WaitingOn,
+    HostName, Timestamp, WaitingOn,
+    plan::Kind,
     report::{Phase, Report, State},
 };
 
@@ -27,7 +28,7 @@ pub(crate) fn explain(report: &Report, now: Timestamp) -> Vec<Line> {
     }
     lines.push(Line::default());
     lines.push(Line::of(strong(), "The rollout"));
-    lines.extend(report.waiting.iter().map(|w| item(sentence(w, report.rollout, now))));
+    lines.extend(report.waiting.iter().map(|w| item(sentence(w, report, now))));
     let hosts = by_host(report, now);
     if !hosts.is_empty() {
         lines.push(Line::default());
@@ -46,7 +47,7 @@ fn by_host(report: &Report, now: Timestamp) -> Vec<(Vec<&HostName>, String)> {
         let open = matches!(host.phase, Phase::Pending | Phase::Working | Phase::Unreachable);
         let text = match (&host.waiting, &host.why) {
             _ if !open => continue,
-            (Some(waiting), _) => sentence(waiting, report.rollout, now),
+            (Some(waiting), _) => sentence(waiting, report, now),
             (None, Some(why)) => format!("{}: {why}.", host.phase),
             (None, None) => continue,
         };
@@ -59,7 +60,8 @@ fn by_host(report: &Report, now: Timestamp) -> Vec<(Vec<&HostName>, String)> {
 }
 
 /// What is waited on, and what ends the wait.
-pub(crate) fn sentence(waiting: &WaitingOn, id: RolloutId, now: Timestamp) -> String {
+pub(crate) fn sentence(waiting: &WaitingOn, report: &Report, now: Timestamp) -> String {
+    let id = report.rollout;
     match waiting {
         WaitingOn::Operation { host, operation, since, until } => format!(
             "{host} has been doing `{operation}` for {}; it ends when that is done, and at {} UTC at the latest.",
@@ -88,10 +90,17 @@ pub(crate) fn sentence(waiting: &WaitingOn, id: RolloutId, now: Timestamp) -> St
             "the canary is healthy and a person decides: `dvctl rollout promote {id}` lets the others begin, \
              `dvctl rollback {id}` takes the canary back."
         ),
-        WaitingOn::Resume { why } => format!(
-            "it is paused, because {why}; a person decides: `dvctl rollout resume {id}` goes on, \
-             `dvctl rollout abort {id}` leaves every host as it is, `dvctl rollback {id}` takes the touched ones back."
-        ),
+        WaitingOn::Resume { why } => {
+            // A rollback is not rolled back.
+            let back = match report.kind {
+                Kind::Reversal { .. } => String::new(),
+                _ => format!(", `dvctl rollback {id}` takes the touched ones back"),
+            };
+            format!(
+                "it is paused, because {why}; a person decides: `dvctl rollout resume {id}` goes on, \
+                 `dvctl rollout abort {id}` leaves every host as it is{back}."
+            )
+        }
         WaitingOn::Settling { hosts } => format!(
             "nothing more is begun; it ends when {} finished what {} under way: {}.",
             if hosts.len() == 1 { "1 host has".to_owned() } else { format!("{} hosts have", hosts.len()) },

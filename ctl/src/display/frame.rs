@@ -63,7 +63,7 @@ fn hosts(report: &Report, sayings: &Sayings, now: Timestamp, room: usize) -> Vec
     shown.truncate(room - 1);
     let left = report.hosts.len() - shown.len();
     let mut lines: Vec<Line> = shown.iter().map(line).collect();
-    lines.push(Line::of(faint(), format!("and {} more", words::count(left, "host"))));
+    lines.push(Line::of(faint(), format!("and {}", words::count(left, "more host"))));
     lines
 }
 

@@ -73,7 +73,7 @@ fn ended(report: &Report, verdict: Verdict) -> Vec<String> {
             all.push("No host was touched: put right what failed, and start it again.".to_owned());
         }
         (_, false) if forward => all.push(format!(
-            "{} changed and left as it is: dvctl rollback {} takes every touched host back",
+            "What was changed stays ({} touched): dvctl rollback {} takes it back",
             words::hosts(touched),
             report.rollout
         )),

@@ -1,7 +1,7 @@
 //! Where a rollout stands, as a table.
 
 use dv_types::{
-    Timestamp,
+    Timestamp, WaitingOn,
     report::{HostReport, Phase, Report},
 };
 
@@ -65,6 +65,10 @@ fn row(host: &HostReport, now: Timestamp) -> Vec<Line> {
     });
     let why = match (&host.why, &host.waiting) {
         (Some(why), _) => Line::from(why.as_str()),
+        // The step says it.
+        (None, Some(WaitingOn::Operation { host: own, .. })) if *own == host.name => {
+            Line::default()
+        }
         (None, Some(waiting)) => Line::of(faint(), format!("waits for {waiting}")),
         (None, None) => Line::default(),
     };

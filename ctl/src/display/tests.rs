@@ -119,7 +119,7 @@ fn every_wait_says_what_would_end_it() {
         WaitingOn::Settling { hosts: vec![host("web1"), host("web2")] },
         WaitingOn::Coordinator,
     ];
-    let lines: Vec<String> = all.iter().map(|w| sentence(w, ID, at(65))).collect();
+    let lines: Vec<String> = all.iter().map(|w| sentence(w, &under_way(), at(65))).collect();
     insta::assert_snapshot!(lines.join("\n"));
 }
 
