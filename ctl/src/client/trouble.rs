@@ -29,7 +29,7 @@ impl Trouble {
         if let Some(tls) = causes.iter().find_map(|cause| tls(*cause)) {
             return Self::tls(tls);
         }
-        if causes.iter().any(|cause| cause.is::<ConnectError>()) {
+        if causes.iter().any(|cause| cause.is::<ConnectError>() || is_connect_timeout(*cause)) {
             return Self::Unreachable(connection(&causes));
         }
         let text = status.message().to_owned();
@@ -112,6 +112,13 @@ fn causes<'e>(status: &'e Status) -> impl Iterator<Item = Cause<'e>> {
         }
     };
     std::iter::successors(Some(status as Cause<'e>), next)
+}
+
+/// The connector's own time limit, not the kernel's: that one can strike later too.
+fn is_connect_timeout(error: Cause<'_>) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| {
+        error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none()
+    })
 }
 
 fn tls(error: Cause<'_>) -> Option<&rustls::Error> {

@@ -81,6 +81,20 @@ fn what_answers_speaks_no_tls() {
     assert!(told.contains("is this the coordinator's port?"), "{told}");
 }
 
+/// Takes the ten seconds that a connection may take.
+#[test]
+fn what_answers_says_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let context = Trust::new().context(&address.to_string());
+    let home = tempfile::tempdir().unwrap();
+    let start = ["rollout", "start", "app.yaml", "--version", "v2"];
+    let output = crate::support::prepared(home.path(), &context).args(start).output().unwrap();
+    let told = crate::support::told(&output);
+    assert!(told.starts_with("exit: 9\n"), "{told}");
+    assert!(told.contains("no answer in time"), "{told}");
+}
+
 #[test]
 fn a_refusal_is_3_in_the_coordinators_words() {
     for status in [
