@@ -5,10 +5,10 @@ use std::{io, sync::Arc};
 use crate::{
     adapter,
     config::Config,
-    durable,
     epoch::Fence,
     ledger::Ledger,
     link::Link,
+    lock::Lock,
     notify::{self, Status},
     outbox::Outbox,
     outside, process,
@@ -29,7 +29,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
         let at = path.display().to_string();
         move |why| StartError { at, why }
     };
-    durable::private_directory(&config.state_dir).map_err(at(&config.state_dir))?;
+    let _lock = Lock::take(&config.state_dir).map_err(at(&config.state_dir))?;
     let ledger =
         Ledger::open(config.ledger_dir(), outside::now()).map_err(at(&config.ledger_dir()))?;
     let fence = Fence::open(config.epoch_file()).map_err(at(&config.epoch_file()))?;
@@ -52,7 +52,11 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
     let link = Link { config, runner, outbox, fence: Arc::new(fence), status, instance };
     tokio::select! {
         () = link.hold() => {}
-        () = stop => notify::stopping(),
+        () = stop => {
+            notify::stopping();
+            // At once, and before anything looks at how they ended: they did not fail, they were left.
+            process::kill_all();
+        }
     }
     Ok(())
 }

@@ -15,8 +15,8 @@ use crate::{
     runner::Runner,
 };
 
-/// How long one subject may take; a git server may be slow.
-const LIMIT: Duration = Duration::from_secs(30);
+/// How long one subject may take. The coordinator waits for 15 s, and would rather hear what is missing.
+const LIMIT: Duration = Duration::from_secs(12);
 const COMPOSE_FILES: [&str; 4] =
     ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
 

@@ -22,8 +22,8 @@
 //!        adapter
 //! ```
 //!
-//! - A command becomes an outcome: [`link`] → [`runner`] → [`machine`] decides, [`policy`] allows,
-//!   [`ledger`] writes the intent, [`operations`] acts, [`ledger`] writes the outcome, [`outbox`] sends it,
+//! - A command becomes an outcome: `link` → `runner` → `machine` decides, `policy` allows,
+//!   `ledger` writes the intent, `operations` acts, `ledger` writes the outcome, `outbox` sends it,
 //!   and sends it again at each connection until it is acknowledged.
 //! - Each operation is a task of its own with a deadline. One that is stuck holds up nothing else.
 //! - There is one thread. What waits for the disk or for `/proc` goes to a helper thread that ends soon.
@@ -38,6 +38,7 @@ mod inspect;
 mod ledger;
 mod limits;
 mod link;
+mod lock;
 pub mod logging;
 mod machine;
 mod notify;

@@ -40,6 +40,11 @@ impl Limits {
         if narrow.deadline < self.deadline { narrow } else { self.clone() }
     }
 
+    /// Whether it was called off already.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.is_cancelled()
+    }
+
     /// Waits until it must stop.
     pub(crate) async fn reached(&self) -> Stop {
         tokio::select! {

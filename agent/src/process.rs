@@ -18,7 +18,7 @@ use crate::{
 };
 use tail::{Head, Tail};
 use tree::Tree;
-pub(crate) use tree::adopt_orphans;
+pub(crate) use tree::{adopt_orphans, kill_all};
 
 /// How long what is left in the pipes may take to come, once the program has ended.
 const DRAIN: Duration = Duration::from_millis(200);

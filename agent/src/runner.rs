@@ -215,6 +215,9 @@ impl Runner {
 
     /// Acts, and writes the outcome.
     async fn act(&self, entry: Entry, operation: Operation, context: Context) -> Outcome {
+        if context.limits.is_cancelled() {
+            return self.end(entry, OpResult::Cancelled.into(), None).await;
+        }
         let (id, limit, began) = (entry.id, operation.time_limit(), Instant::now());
         self.status.began(id, operation.to_string());
         // A task of its own: a panic in it is an outcome, not the end of the agent.

@@ -52,6 +52,8 @@ impl Images for Docker {
                 Err(e) => return Err(in_words(&e)),
             };
             let id = image.id.unwrap_or_default();
+            // Podman leaves the algorithm out.
+            let id = if id.contains(':') { id } else { format!("sha256:{id}") };
             let id = Digest::new(id).map_err(|e| EngineError(e.to_string()))?;
             let of_repository = |name: String| {
                 let (its, digest) = name.split_once('@')?;

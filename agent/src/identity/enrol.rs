@@ -9,7 +9,7 @@ use dv_proto::{
 use dv_types::HostName;
 
 use super::{Identity, csr, pin, token::Token, written};
-use crate::{config::Config, ledger};
+use crate::{config::Config, durable, ledger, lock::Lock};
 
 pub use super::token::InvalidToken;
 
@@ -21,6 +21,9 @@ pub enum EnrolError {
     /// The token can't be used.
     #[error(transparent)]
     Token(#[from] InvalidToken),
+    /// The agent runs for another coordinator.
+    #[error("the agent runs, and for another coordinator: stop it first (systemctl stop dv-agent)")]
+    Running,
     /// The coordinator can't be dialled.
     #[error(transparent)]
     Dial(#[from] DialError),
@@ -58,6 +61,7 @@ pub async fn enrol(
     let token_text = token.trim();
     let token: Token = token_text.parse()?;
     let host = host.unwrap_or(&token.host);
+    let moves = moves(config, &token.pin)?;
     let key = csr::key().map_err(EnrolError::Answer)?;
     let csr_pem = csr::request(&key, host.as_str()).map_err(EnrolError::Answer)?;
 
@@ -83,20 +87,28 @@ pub async fn enrol(
     }
     let granted = written(&reply.certificate_pem).map_err(EnrolError::Answer)?;
     let identity = Identity { key, certificate: reply.certificate_pem, ca: reply.ca_pem };
-    save(config, &identity, &token.pin).map_err(|why| EnrolError::Unwritten {
+    save(config, &identity, moves.is_some()).map_err(|why| EnrolError::Unwritten {
         at: config.state_dir.display().to_string(),
         why: why.to_string(),
     })?;
     Ok(granted.host)
 }
 
-fn save(config: &Config, identity: &Identity, pin: &str) -> std::io::Result<()> {
-    let directory = config.identity_dir();
-    // Another CA is another coordinator: its epochs and its commands' numbers mean other things.
-    let former = fs::read_to_string(directory.join("ca.pem")).ok();
-    if former.is_some_and(|ca| !pin::is_pinned(&ca, pin)) {
+fn save(config: &Config, identity: &Identity, moves: bool) -> std::io::Result<()> {
+    if moves {
         ledger::forget(&config.ledger_dir())?;
-        crate::durable::remove(&config.epoch_file())?;
+        durable::remove(&config.epoch_file())?;
     }
-    identity.save(&directory)
+    identity.save(&config.identity_dir())
+}
+
+/// Another CA is another coordinator: its epochs and its commands' numbers mean other things, and an agent
+/// that runs must not have the old ones in mind.
+fn moves(config: &Config, pin: &str) -> Result<Option<Lock>, EnrolError> {
+    match fs::read_to_string(config.identity_dir().join("ca.pem")) {
+        Ok(ca) if !pin::is_pinned(&ca, pin) => {
+            Lock::take(&config.state_dir).map(Some).map_err(|_| EnrolError::Running)
+        }
+        _ => Ok(None),
+    }
 }

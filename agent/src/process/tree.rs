@@ -42,6 +42,25 @@ pub(crate) fn adopt_orphans() -> io::Result<()> {
     Ok(())
 }
 
+/// Kills everything below this process, for a process that is about to end.
+pub(crate) fn kill_all() {
+    let own = getpid().as_raw_nonzero().get();
+    let begin = Instant::now();
+    while begin.elapsed() < PATIENCE {
+        let processes = proc::all();
+        let mut below = BTreeSet::from([own]);
+        spread(&mut below, &processes);
+        below.retain(|pid| *pid != own && processes.iter().any(|p| p.pid == *pid && !p.ended));
+        if below.is_empty() {
+            return;
+        }
+        for pid in below.into_iter().filter_map(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        nap(2);
+    }
+}
+
 /// A program and all that it started. Dropped before it was killed, it is killed in the background.
 pub(super) struct Tree {
     root: i32,
@@ -89,7 +108,6 @@ impl Drop for Tree {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a helper thread that waits for others to die")]
 /// Kills until nothing is left, since what is alive can always start more.
 fn kill(root: i32, mark: u64, mercy: Duration) -> usize {
     let begin = Instant::now();
@@ -113,7 +131,7 @@ fn kill(root: i32, mark: u64, mercy: Duration) -> usize {
                 let _ = kill_process(pid, signal);
             }
         }
-        std::thread::sleep(Duration::from_millis(if merciful { 10 } else { 2 }));
+        nap(if merciful { 10 } else { 2 });
     }
 }
 
@@ -142,26 +160,35 @@ fn alive(root: i32, mark: u64) -> BTreeSet<i32> {
             }
         }
     }
-    // Their children, their children's children, and so on.
+    spread(&mut tree, &processes);
+    tree.retain(|pid| processes.iter().any(|p| p.pid == *pid && !p.ended));
+    tree
+}
+
+/// Adds the children, their children, and so on.
+fn spread(tree: &mut BTreeSet<i32>, processes: &[Process]) {
     loop {
         let before = tree.len();
-        for process in &processes {
+        for process in processes {
             if tree.contains(&process.parent) {
                 tree.insert(process.pid);
             }
         }
         if tree.len() == before {
-            break;
+            return;
         }
     }
-    tree.retain(|pid| processes.iter().any(|p| p.pid == *pid && !p.ended));
-    tree
 }
 
 fn reap(pid: i32) {
     if let Some(pid) = Pid::from_raw(pid) {
         let _ = waitpid(Some(pid), WaitOptions::NOHANG);
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a helper thread that waits for others to die")]
+fn nap(millis: u64) {
+    std::thread::sleep(Duration::from_millis(millis));
 }
 
 /// Distinct among agents too: below one another, as in a demonstration on one machine.

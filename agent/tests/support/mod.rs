@@ -97,10 +97,12 @@ impl Agent {
         let thread = std::thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            let stopped = async {
-                let _ = stopped.await;
-            };
-            runtime.block_on(dv_agent::run(config, stopped)).unwrap();
+            runtime.block_on(async {
+                tokio::select! {
+                    ended = dv_agent::run(config, std::future::pending()) => ended.unwrap(),
+                    _ = stopped => {}
+                }
+            });
             // Whatever it was doing is dropped where it stands.
             runtime.shutdown_background();
         });
