@@ -72,12 +72,6 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether trying the same again can't help.
-    #[must_use]
-    pub fn is_final(&self) -> bool {
-        matches!(self, Self::TooLarge { .. } | Self::Damaged { .. })
-    }
-
     pub(crate) fn failed(why: impl fmt::Display) -> Self {
         Self::Failed(why.to_string())
     }

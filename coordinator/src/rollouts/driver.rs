@@ -153,12 +153,8 @@ impl<'a> Driver<'a> {
         let effects = match committed {
             Ok(effects) => effects,
             Err(why) => {
+                // Nothing else is lost: hosts are greeted anew, and asked again for what they have answered.
                 answer_all(verbs, &format!("it could not be saved: {why}"));
-                if why.is_final() {
-                    tracing::error!(rollout = %header.rollout, %why, "these news are dropped");
-                } else {
-                    self.active.mailbox.put_back(mail.outcomes);
-                }
                 return Err(why);
             }
         };

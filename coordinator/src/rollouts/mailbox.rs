@@ -45,10 +45,21 @@ pub(super) struct Mail {
     pub(super) reports: Vec<oneshot::Sender<Arc<Report>>>,
 }
 
+/// What became of an outcome.
+#[must_use]
+pub(super) enum Posted {
+    Taken,
+    /// Somebody answers what nobody asked.
+    Full,
+    /// The rollout is over; the outcome comes back.
+    Closed(Outcome),
+}
+
 /// A driver's mailbox.
 #[derive(Debug)]
 pub(super) struct Mailbox {
-    mail: Mutex<Mail>,
+    /// Nothing, once there is nobody left to read it.
+    mail: Mutex<Option<Mail>>,
     bell: Notify,
     /// Outcomes that may wait.
     room: usize,
@@ -57,29 +68,30 @@ pub(super) struct Mailbox {
 impl Mailbox {
     /// For a rollout of so many hosts.
     pub(super) fn new(hosts: usize) -> Self {
-        Self { mail: Mutex::default(), bell: Notify::new(), room: 4 * hosts + 64 }
+        Self { mail: Mutex::new(Some(Mail::default())), bell: Notify::new(), room: 4 * hosts + 64 }
     }
 
-    fn mail(&self) -> MutexGuard<'_, Mail> {
+    fn mail(&self) -> MutexGuard<'_, Option<Mail>> {
         self.mail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// After the end it is dropped unread, and whoever waits for an answer learns that from its channel.
     fn post(&self, put: impl FnOnce(&mut Mail)) {
-        put(&mut self.mail());
+        if let Some(mail) = self.mail().as_mut() {
+            put(mail);
+        }
         self.bell.notify_one();
     }
 
-    /// False if it is full: then somebody answers what nobody asked.
-    #[must_use]
-    pub(super) fn post_outcome(&self, host: HostName, outcome: Outcome) -> bool {
+    pub(super) fn post_outcome(&self, host: HostName, outcome: Outcome) -> Posted {
         let mut mail = self.mail();
+        let Some(mail) = mail.as_mut() else { return Posted::Closed(outcome) };
         if mail.outcomes.len() >= self.room {
-            return false;
+            return Posted::Full;
         }
         mail.outcomes.insert((outcome.command, host), outcome);
-        drop(mail);
         self.bell.notify_one();
-        true
+        Posted::Taken
     }
 
     pub(super) fn post_link(&self, host: HostName) {
@@ -113,10 +125,16 @@ impl Mailbox {
         self.bell.notified().await;
     }
 
+    /// Closes it for ever, and gives out what nobody has read.
+    pub(super) fn close(&self) -> Mail {
+        self.mail().take().unwrap_or_default()
+    }
+
     /// Takes what waits, as much as fits in a turn.
     pub(super) fn take(&self) -> Mail {
         let mut mail = self.mail();
-        let mut taken = std::mem::take(&mut *mail);
+        let Some(mail) = mail.as_mut() else { return Mail::default() };
+        let mut taken = std::mem::take(mail);
         if taken.outcomes.len() > TURN
             && let Some(first_left) = taken.outcomes.keys().nth(TURN).cloned()
         {
@@ -125,13 +143,60 @@ impl Mailbox {
         }
         taken
     }
+}
 
-    /// Puts back what an agent would not say again, because it could not be saved.
-    pub(super) fn put_back(&self, outcomes: BTreeMap<(CommandId, HostName), Outcome>) {
-        self.post(|mail| {
-            for (key, outcome) in outcomes {
-                mail.outcomes.entry(key).or_insert(outcome);
-            }
-        });
+#[cfg(test)]
+mod tests {
+    use dv_types::{OpResult, RolloutId, Span, Timestamp, outcome::Output};
+
+    use super::*;
+
+    fn outcome(number: u32) -> Outcome {
+        Outcome {
+            command: CommandId { rollout: RolloutId(1), number },
+            result: OpResult::Done,
+            began: Timestamp::UNIX_EPOCH,
+            took: Span::ZERO,
+            output: Output::default(),
+            evidence: None,
+        }
+    }
+
+    fn post(mailbox: &Mailbox, number: u32) -> Posted {
+        mailbox.post_outcome(HostName::new("web1").unwrap(), outcome(number))
+    }
+
+    #[test]
+    fn an_outcome_is_read_or_comes_back() {
+        let mailbox = Mailbox::new(1);
+        assert!(matches!(post(&mailbox, 1), Posted::Taken));
+        assert_eq!(mailbox.close().outcomes.len(), 1);
+        assert!(matches!(post(&mailbox, 2), Posted::Closed(back) if back == outcome(2)));
+    }
+
+    #[test]
+    fn who_waits_for_an_answer_learns_that_there_is_none() {
+        let mailbox = Mailbox::new(1);
+        mailbox.close();
+        let (ask, mut answer) = oneshot::channel();
+        mailbox.ask_report(ask);
+        assert!(matches!(answer.try_recv(), Err(oneshot::error::TryRecvError::Closed)));
+    }
+
+    #[test]
+    fn it_is_bounded_and_taken_in_parts() {
+        let mailbox = Mailbox::new(1000);
+        let taken = (0..10_000).take_while(|n| matches!(post(&mailbox, *n), Posted::Taken)).count();
+        assert!((1000..10_000).contains(&taken), "{taken}");
+        assert!(matches!(post(&mailbox, 10_000), Posted::Full));
+        let mut read = Vec::new();
+        while let parts = mailbox.take().outcomes
+            && !parts.is_empty()
+        {
+            assert!(parts.len() <= TURN);
+            read.extend(parts.into_keys().map(|(command, _)| command.number));
+        }
+        assert_eq!(read.len(), taken);
+        assert!(read.is_sorted());
     }
 }

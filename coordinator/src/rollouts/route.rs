@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::{
     Active, Rollouts,
     feed::Progress,
-    mailbox::{Said, Turned},
+    mailbox::{Posted, Said, Turned},
 };
 use crate::{
     fleet::{Cut, Order, Word},
@@ -54,12 +54,14 @@ impl Rollouts {
 
     async fn outcome(&self, host: &HostName, session: u64, outcome: Outcome) {
         match self.find(outcome.command.rollout) {
-            Some(active) => {
-                if !active.mailbox.post_outcome(host.clone(), outcome) {
+            Some(active) => match active.mailbox.post_outcome(host.clone(), outcome) {
+                Posted::Taken => {}
+                Posted::Full => {
                     tracing::warn!(%host, "it reports more outcomes than it was given commands: cut");
                     self.fleet.cut(host, session, Cut::Unasked);
                 }
-            }
+                Posted::Closed(outcome) => self.late(host, outcome).await,
+            },
             None => self.late(host, outcome).await,
         }
     }

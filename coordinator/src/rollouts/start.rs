@@ -5,7 +5,12 @@ use std::sync::Arc;
 use dv_types::{Plan, Report, RolloutId, ServiceName};
 use tokio::sync::MutexGuard;
 
-use super::{Active, Rollouts, driver::drive, feed::Feed, mailbox::Mailbox};
+use super::{
+    Active, Rollouts,
+    driver::drive,
+    feed::Feed,
+    mailbox::{Mail, Mailbox},
+};
 use crate::{
     ports::StoreError,
     refusal::Refusal,
@@ -53,9 +58,23 @@ impl Rollouts {
         tracing::info!(rollout = %id, %service, state = ?report.state, "ended");
         self.book().ended(header, report);
         self.active_mut(|all| all.remove(&id));
+        self.keep_unread(active.mailbox.close());
         active.feed.publish(super::feed::Head { record: report.record, ended: true });
         self.note_change();
         self.next_soon(service);
+    }
+
+    /// Outcomes that came after the last turn.
+    fn keep_unread(self: &Arc<Self>, mail: Mail) {
+        if mail.outcomes.is_empty() {
+            return;
+        }
+        let rollouts = Arc::clone(self);
+        self.tasks.spawn(async move {
+            for ((_, host), outcome) in mail.outcomes {
+                rollouts.late(&host, outcome).await;
+            }
+        });
     }
 
     /// Looks, in a task of its own, what a service needs now that nothing of it is under way.

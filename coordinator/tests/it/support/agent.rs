@@ -340,7 +340,7 @@ async fn session(
                     service: watch.service,
                     good: ledger.healthy(),
                     why: String::new(),
-                }))
+                }));
             }
             to_agent::Message::Cancel(_) | to_agent::Message::Unwatch(_) => {}
         }
