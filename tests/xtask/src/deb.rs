@@ -40,7 +40,7 @@ fn compile(profile: &str) -> Result<PathBuf, String> {
 }
 
 /// Packs the programs that lie in `programs`, built with `profile`, into `out`.
-pub fn pack(programs: &Path, profile: &str, out: &Path) -> Result<Vec<PathBuf>, String> {
+pub(crate) fn pack(programs: &Path, profile: &str, out: &Path) -> Result<Vec<PathBuf>, String> {
     fs::create_dir_all(out).map_err(at(out))?;
     for old in fs::read_dir(out).map_err(at(out))?.flatten() {
         if old.path().extension().is_some_and(|e| e == "deb") {

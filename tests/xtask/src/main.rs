@@ -22,7 +22,8 @@ fn main() -> ExitCode {
         ["demo", "--built"] => demo::run(demo::Programs::AsTheyAre),
         ["ci"] => ci::everything(),
         ["e2e"] => ci::end_to_end(),
-        ["deb"] => packages(),
+        ["deb"] => packages("release"),
+        ["deb", "--profile", profile] => packages(profile),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             ExitCode::SUCCESS
@@ -34,8 +35,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn packages() -> ExitCode {
-    match deb::build("release", &workspace::root().join("target/deb")) {
+fn packages(profile: &str) -> ExitCode {
+    match deb::build(profile, &workspace::root().join("target/deb")) {
         Ok(packages) => {
             for package in packages {
                 println!("{}", package.display());

@@ -1,40 +1,73 @@
-//! The tests on five real hosts: containers whose first process is systemd.
+//! The tests on five real hosts: containers whose first process is systemd, with the agent installed from its package.
 
-use std::process::{Command, Stdio};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
-use super::{passes, stage::Outcome, tests};
-use crate::workspace;
+use super::{passes, stage::Outcome};
+use crate::{
+    deb,
+    workspace::{cargo, programs, root},
+};
 
-/// Brings the hosts up, runs the tests, and takes the hosts down again.
+/// The bed is CI's own, so that one which somebody works with stays as it is.
+const BED: (&str, &str) = ("DV_BED", "dv-ci");
+
+/// What `bed check` ends with where there can be no bed.
+const UNAVAILABLE: i32 = 69;
+
+/// Packs the programs as they were built, brings the hosts up, runs the tests, and takes the hosts down again.
 pub(crate) fn test() -> Outcome {
-    if let Err(why) = docker_answers() {
-        return Outcome::LeftOut(why);
-    }
-    let up = bed("up");
-    let outcome = if matches!(up, Outcome::Passed) { tests("package(dv-e2e)") } else { up };
-    match bed("down") {
-        Outcome::Passed => outcome,
+    let result = can_be_run().and_then(|()| {
+        let packages = root().join("target/deb-ci");
+        deb::pack(&programs(), "dev", &packages).map_err(Outcome::Failed)?;
+        up(&packages)
+    });
+    let outcome = match result {
+        Ok(()) => passes(cargo().env(BED.0, BED.1).args([
+            "nextest",
+            "run",
+            "--workspace",
+            "--locked",
+            "--profile",
+            "e2e",
+        ])),
+        Err(Outcome::LeftOut(why)) => return Outcome::LeftOut(why),
+        Err(outcome) => outcome,
+    };
+    match passes(bed().arg("down")) {
         left_behind if matches!(outcome, Outcome::Passed) => left_behind,
         _ => outcome,
     }
 }
 
-fn bed(verb: &str) -> Outcome {
-    passes(Command::new(workspace::programs().join("bed")).arg(verb).current_dir(workspace::root()))
+fn can_be_run() -> Result<(), Outcome> {
+    let output = bed().arg("check").stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| Outcome::Failed(format!("bed: {error}")))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    match output.status.code() {
+        Some(0) => {
+            print!("{said}");
+            Ok(())
+        }
+        Some(UNAVAILABLE) => {
+            let said = said.trim();
+            Err(Outcome::LeftOut(said.strip_prefix("LEFT OUT: ").unwrap_or(said).to_owned()))
+        }
+        _ => Err(Outcome::Failed(format!("bed check: {}", output.status))),
+    }
 }
 
-fn docker_answers() -> Result<(), String> {
-    let mut docker = Command::new("docker");
-    docker.args(["info", "--format", "{{.ServerVersion}}"]).stdin(Stdio::null());
-    match docker.output() {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => {
-            let text = String::from_utf8_lossy(&output.stderr);
-            Err(format!(
-                "Docker does not answer: {}",
-                text.lines().last().unwrap_or("no reason given")
-            ))
-        }
-        Err(error) => Err(format!("Docker is not installed (docker: {error})")),
+fn up(packages: &Path) -> Result<(), Outcome> {
+    match passes(bed().args(["up", "--packages"]).arg(packages)) {
+        Outcome::Passed => Ok(()),
+        outcome => Err(outcome),
     }
+}
+
+fn bed() -> Command {
+    let mut bed = Command::new(programs().join("bed"));
+    bed.current_dir(root()).env(BED.0, BED.1);
+    bed
 }
