@@ -15,7 +15,9 @@ use dv_types::{
 };
 use tonic::Code;
 
-use super::support::{Agent, Site, World, eventually, manifest, operator::Operator as _, started};
+use super::support::{
+    Agent, PATIENCE, Site, World, eventually, manifest, operator::Operator as _, started,
+};
 
 /// A site with agents `web1` to `webN` in contact.
 pub(crate) async fn fleet(site: &Site, world: &World, hosts: usize) -> Vec<Agent> {
@@ -344,7 +346,7 @@ async fn a_host_that_falls_silent_is_out_of_contact() {
     );
     let mut orders = site.link(&identity).link(words).await.unwrap().into_inner();
     assert!(orders.message().await.unwrap().is_some(), "Welcome");
-    let end = orders.message().await.unwrap_err();
+    let end = tokio::time::timeout(PATIENCE, orders.message()).await.unwrap().unwrap_err();
     assert_eq!(end.code(), Code::DeadlineExceeded, "{end:?}");
     assert!(end.message().contains("three heartbeats"), "{}", end.message());
     let hosts = site.operator().list_hosts(ListHostsRequest {}).await.unwrap().into_inner().hosts;
