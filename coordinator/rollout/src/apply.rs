@@ -163,7 +163,15 @@ impl Rollout {
             h.began.get_or_insert(at);
             h.flight = Some(Flight { command, step, since: at, limit, cancelling: None });
             if !again {
-                h.given.push(Given { command, step, since: at, reported: false, evidence: None });
+                h.given.push(Given {
+                    command,
+                    step,
+                    since: at,
+                    touches,
+                    reported: false,
+                    refused: false,
+                    evidence: None,
+                });
             }
         });
         Ok(())
@@ -253,8 +261,10 @@ impl Rollout {
 fn report(host: &mut Host, outcome: &Outcome) {
     if let Some(given) = host.given_mut(outcome.command) {
         given.reported = true;
+        given.refused = matches!(outcome.result, OpResult::Refused(_));
         given.evidence.clone_from(&outcome.evidence);
     }
+    host.touched = host.was_touched();
     // An answer to a command that is no longer waited for is kept as evidence and changes nothing else.
     if host.flight.as_ref().is_none_or(|f| f.command != outcome.command) {
         return;

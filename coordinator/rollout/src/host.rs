@@ -49,7 +49,10 @@ pub(crate) struct Given {
     pub(crate) command: CommandId,
     pub(crate) step: u32,
     pub(crate) since: Timestamp,
+    pub(crate) touches: bool,
     pub(crate) reported: bool,
+    /// The host did not begin it.
+    pub(crate) refused: bool,
     pub(crate) evidence: Option<Evidence>,
 }
 
@@ -128,6 +131,11 @@ impl Host {
             Some(since) => ANSWER_GRACE.after(since.max(self.contact)),
             None => flight.limit.plus(ANSWER_GRACE).after(flight.since.max(self.contact)),
         })
+    }
+
+    /// Whether it was given a command that changes what it runs, and did not refuse it.
+    pub(crate) fn was_touched(&self) -> bool {
+        self.given.iter().any(|g| g.touches && !g.refused)
     }
 
     pub(crate) fn given(&self, command: CommandId) -> Option<&Given> {

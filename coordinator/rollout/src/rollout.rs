@@ -302,7 +302,8 @@ impl Rollout {
             .find_map(|g| g.evidence.as_ref())
     }
 
-    pub(crate) fn was_given(&self, i: usize, step: usize) -> bool {
-        self.hosts[i].given.iter().any(|g| g.step as usize == step)
+    /// Whether a host was told to carry out `step`, and did not refuse.
+    pub(crate) fn was_begun(&self, i: usize, step: usize) -> bool {
+        self.hosts[i].given.iter().any(|g| g.step as usize == step && !g.refused)
     }
 }

@@ -32,7 +32,7 @@ pub struct Report {
     pub ended: Option<Timestamp>,
     /// Where it stands.
     pub state: State,
-    /// The wave that is under way, from 1, and how many there are.
+    /// The wave that is under way, from 1 (0 before the first), and how many there are.
     pub wave: (u32, u32),
     /// Hosts by phase.
     pub totals: Totals,

@@ -124,13 +124,14 @@ fn way_back(rollout: &Rollout, i: usize) -> Result<Vec<Operation>, String> {
     let forward = rollout.operations(i);
     let mut operations = Vec::new();
     let mut at = 0;
+    let mut disturbed = false;
     for step in &rollout.plan.manifest.steps {
         match step {
             Step::Image(s) => {
                 // Pull and tag; the tags are what goes back.
                 let tagged = at + 1;
                 at += 2;
-                if !rollout.was_given(i, tagged) {
+                if !rollout.was_begun(i, tagged) {
                     continue;
                 }
                 let tags = tags_before(rollout, i, tagged, &s.repository).unwrap_or_default();
@@ -144,10 +145,10 @@ fn way_back(rollout: &Rollout, i: usize) -> Result<Vec<Operation>, String> {
                 });
             }
             Step::Checkout(s) => {
-                let given = rollout.was_given(i, at);
+                let begun = rollout.was_begun(i, at);
                 let evidence = rollout.first_evidence(i, at);
                 at += 1;
-                if !given {
+                if !begun {
                     continue;
                 }
                 let commit = match evidence {
@@ -172,9 +173,9 @@ fn way_back(rollout: &Rollout, i: usize) -> Result<Vec<Operation>, String> {
                 });
             }
             Step::Run(s) => {
-                let given = rollout.was_given(i, at);
+                let begun = rollout.was_begun(i, at);
                 at += 1;
-                let (true, Some(undo)) = (given, &s.undo) else {
+                let (true, Some(undo)) = (begun, &s.undo) else {
                     continue;
                 };
                 if undo.iter().any(|a| needs_version(a)) && planned.from.is_none() {
@@ -190,8 +191,11 @@ fn way_back(rollout: &Rollout, i: usize) -> Result<Vec<Operation>, String> {
                 });
             }
             _ => {
+                // What was stopped must be started, even if that was never begun on the way there; what
+                // was never acted on is left alone.
+                disturbed |= rollout.was_begun(i, at);
                 at += 1;
-                operations.extend(activation(step));
+                operations.extend(activation(step).filter(|_| disturbed));
             }
         }
     }

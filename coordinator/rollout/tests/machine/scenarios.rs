@@ -104,6 +104,28 @@ fn a_failure_at_the_fourth_host_leaves_the_fifth_untouched() {
 }
 
 #[test]
+fn a_host_goes_back_by_what_it_has_begun_and_no_more() {
+    let refuse = |what: fn(&Operation) -> bool| {
+        let mut world = World::new(plan("{}", 2));
+        world.run(|_, op| match what(op) {
+            true => OpResult::Refused("the policy does not list it".to_owned()),
+            false => OpResult::Done,
+        });
+        world
+    };
+    // Tagged, but its containers were never touched: they are not touched on the way back either.
+    let world = refuse(|op| matches!(op, Operation::ComposeUp { .. }));
+    assert_eq!(world.rollout.ended(), Some((Verdict::Failed, true)));
+    let back = planning::reverse(&world.rollout, &[], false);
+    let operations = back.operations(&back.hosts[0]);
+    assert!(matches!(operations, [Operation::RestoreTags { .. }, Operation::Verify { .. }]));
+    // It refused the first change: it was not touched, and nothing is to be taken back.
+    let world = refuse(|op| matches!(op, Operation::TagImage { .. }));
+    assert_eq!(world.rollout.ended(), Some((Verdict::Failed, false)));
+    assert_eq!(world.report().totals.touched, 0);
+}
+
+#[test]
 fn on_failure_pause_waits_and_goes_on_when_resumed() {
     let mut world = World::new(plan(r#"{ "on_failure": "pause" }"#, 3));
     let first = world.order()[0].clone();
