@@ -62,6 +62,17 @@ impl Runner {
         });
     }
 
+    /// Answers a command that can't be understood; nothing is begun.
+    pub(crate) fn refuse(self: &Arc<Self>, id: CommandId, why: String) {
+        tracing::warn!(command = %id, why, "not understood");
+        self.task(id, |runner, _| async move {
+            match runner.known(id).await {
+                Known::Ended(Entry { outcome: Some(outcome), .. }) => outcome,
+                _ => runner.end(entry(id, None), OpResult::Refused(why).into(), None).await,
+            }
+        });
+    }
+
     /// Calls a command off.
     pub(crate) fn cancel(self: &Arc<Self>, id: CommandId) {
         if let Some(cancel) = lock(&self.running).get(&id) {

@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 
+use dv_proto::v1::{self, to_agent};
 use dv_types::{
     Finding, OpResult, Operation, Probe, Span, Subject, operation::UnitVerb, probe::Probing,
 };
@@ -68,6 +69,23 @@ async fn a_lower_epoch_is_not_obeyed() {
 
     let mut session = coordinator.welcomed(6).await;
     session.run("r1-1", &argv, false).await;
+    assert_eq!(session.outcome().await.result, OpResult::Done);
+}
+
+#[tokio::test]
+async fn an_operation_of_a_later_version_is_refused_and_the_link_stays() {
+    let mut coordinator = Coordinator::start().await;
+    let host = Host::enrolled(&coordinator, SCRIPTS);
+    let _agent = host.start();
+    let mut session = coordinator.welcomed(1).await;
+    let command_json =
+        r#"{"id":"r1-1","attempt":1,"operation":{"teleport":{"to":"mars"}}}"#.to_owned();
+    session.say(to_agent::Message::Command(v1::Command { command_json })).await;
+    let OpResult::Refused(why) = session.outcome().await.result else { panic!("it was begun") };
+    assert!(why.contains("teleport") && why.contains("update dv-agent"), "{why}");
+    // The same session goes on.
+    let argv = host.script("do", "echo said");
+    session.run("r1-2", &argv, false).await;
     assert_eq!(session.outcome().await.result, OpResult::Done);
 }
 

@@ -6,7 +6,7 @@ use dv_proto::v1::{
     Heartbeat, Hello, Inspect, ToAgent, Watch, agent_link_client::AgentLinkClient, from_agent,
     to_agent,
 };
-use dv_types::{Command, Epoch, Subject, probe::Probing};
+use dv_types::{Command, CommandId, Epoch, Subject, probe::Probing};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tonic::{Streaming, transport::Channel};
 
@@ -114,8 +114,15 @@ impl Session<'_> {
         let Link { runner, outbox, config, .. } = self.link;
         match message.message {
             Some(to_agent::Message::Command(command)) => {
-                let command: Command = document("command_json", &command.command_json)?;
-                runner.command(command);
+                match document::<Command>("command_json", &command.command_json) {
+                    Ok(command) => runner.command(command),
+                    Err(why) => {
+                        // A later coordinator may know operations that this agent does not. Its number
+                        // can be read all the same, and an answer is better than a link that is cut.
+                        let Numbered { id } = document("command_json", &command.command_json)?;
+                        runner.refuse(id, format!("{why}; update dv-agent on this host"));
+                    }
+                }
             }
             Some(to_agent::Message::Cancel(cancel)) => runner.cancel(number(&cancel.command)?),
             Some(to_agent::Message::Acknowledge(ack)) => runner.acknowledge(number(&ack.command)?),
@@ -170,14 +177,18 @@ impl Session<'_> {
     }
 }
 
+/// What every version of a command has.
+#[derive(serde::Deserialize)]
+struct Numbered {
+    id: CommandId,
+}
+
 fn document<T: serde::de::DeserializeOwned>(field: &'static str, text: &str) -> Result<T, String> {
-    // A coordinator of a later version may know operations that this agent does not: the link is cut with
-    // these words in the log of both, rather than that a command is passed over in silence.
     dv_proto::from_json(field, text)
         .map_err(|e| format!("{e}; is this agent older than the coordinator?"))
 }
 
-fn number(text: &str) -> Result<dv_types::CommandId, String> {
+fn number(text: &str) -> Result<CommandId, String> {
     text.parse().map_err(|e: dv_types::InvalidName| e.to_string())
 }
 
