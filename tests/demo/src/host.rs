@@ -16,7 +16,7 @@ use std::{
 use crate::place;
 
 /// Takes orders in `directory` until it is killed. The service's port is written there, and stays the same.
-pub(crate) fn run(directory: &Path) -> io::Result<()> {
+pub fn run(directory: &Path) -> io::Result<()> {
     let port = TcpListener::bind("127.0.0.1:0")?;
     let orders = UnixListener::bind(place::control(directory))?;
     fs::write(directory.join("port"), port.local_addr()?.port().to_string())?;
@@ -31,7 +31,7 @@ pub(crate) fn run(directory: &Path) -> io::Result<()> {
 }
 
 /// Tells the host in `here` to run `version`, and waits until it does.
-pub(crate) fn release(here: &Path, version: &str) -> io::Result<()> {
+pub fn release(here: &Path, version: &str) -> io::Result<()> {
     let mut host = UnixStream::connect(place::control(here))?;
     writeln!(host, "{version}")?;
     let mut answer = String::new();

@@ -9,7 +9,7 @@ use std::{
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(2));
 
 /// The status and the body that the service on `port` of this machine answers to a GET of `path`.
-pub(crate) fn get(port: u16, path: &str) -> io::Result<(u16, String)> {
+pub fn get(port: u16, path: &str) -> io::Result<(u16, String)> {
     let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     server.set_read_timeout(PATIENCE)?;
     write!(server, "GET {path} HTTP/1.0\r\n\r\n")?;
@@ -21,7 +21,7 @@ pub(crate) fn get(port: u16, path: &str) -> io::Result<(u16, String)> {
 }
 
 /// Reads a request, and says which path it asks for.
-pub(crate) fn requested_path(client: &TcpStream) -> io::Result<String> {
+pub fn requested_path(client: &TcpStream) -> io::Result<String> {
     client.set_read_timeout(PATIENCE)?;
     let mut lines = BufReader::new(client.take(8192)).lines();
     let request = lines.next().transpose()?.unwrap_or_default();
@@ -35,7 +35,7 @@ pub(crate) fn requested_path(client: &TcpStream) -> io::Result<String> {
 }
 
 /// Answers, and says goodbye.
-pub(crate) fn respond(mut client: TcpStream, status: u16, body: &str) -> io::Result<()> {
+pub fn respond(mut client: TcpStream, status: u16, body: &str) -> io::Result<()> {
     let length = body.len();
     write!(
         client,

@@ -1,19 +1,8 @@
-//! The service that `cargo demo` deploys, and what stands in for a host around it.
-//!
-//! ```text
-//!   dv-demo host DIR          what systemd is on a real host: keeps one service running
-//!      └─ dv-demo serve V     the service, in version V
-//!   dv-agent                  the host's agent; carries out what the manifest lists:
-//!      ├─ dv-demo release V   tells the host to run version V
-//!      └─ dv-demo probe NAME  asks the host's service for its health
-//! ```
+//! The service of `cargo demo`, its host, and the commands that its manifest lists.
 
-mod host;
-mod http;
-mod place;
-mod service;
+use std::{env, io, path::Path, process::ExitCode};
 
-use std::{env, io, process::ExitCode};
+use dv_demo::{host, http, place, service};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -34,7 +23,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn probe(here: &std::path::Path, name: &str) -> io::Result<()> {
+fn probe(here: &Path, name: &str) -> io::Result<()> {
     let (status, body) = http::get(place::port(here)?, &format!("/health/{name}"))?;
     if status == 200 { Ok(()) } else { Err(io::Error::other(format!("{status} {body}"))) }
 }

@@ -17,7 +17,7 @@ const WARM_UP: Duration = Duration::from_millis(400);
 const BROKEN: &str = "v3";
 
 /// Serves on the port that was handed over as standard input.
-pub(crate) fn run(version: &str) -> io::Result<()> {
+pub fn run(version: &str) -> io::Result<()> {
     let port = TcpListener::from(io::stdin().as_fd().try_clone_to_owned()?);
     let began = Instant::now();
     thread::scope(|threads| {

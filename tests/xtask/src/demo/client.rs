@@ -2,8 +2,6 @@
 
 use std::{
     fmt,
-    io::{self, Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,21 +10,9 @@ use std::{
     time::Duration,
 };
 
-const PATIENCE: Duration = Duration::from_secs(1);
-const PAUSE: Duration = Duration::from_millis(20);
+use dv_demo::http;
 
-/// The status and the body that a service answers to a GET.
-pub(crate) fn get(port: u16, path: &str) -> io::Result<(u16, String)> {
-    let mut service =
-        TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), PATIENCE)?;
-    service.set_read_timeout(Some(PATIENCE))?;
-    write!(service, "GET {path} HTTP/1.0\r\n\r\n")?;
-    let mut answer = String::new();
-    service.read_to_string(&mut answer)?;
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
-    status.zip(body).ok_or_else(|| io::Error::other("no HTTP answer"))
-}
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What the client saw.
 #[derive(Clone, Copy)]
@@ -62,7 +48,7 @@ impl Client {
             let mut seen = Seen { rounds: 0, fewest_ready: ports.len(), of: ports.len() };
             while !stopped.load(Ordering::Relaxed) {
                 let is_ready = |port: &&u16| {
-                    get(**port, "/health/ready").is_ok_and(|(status, _)| status == 200)
+                    http::get(**port, "/health/ready").is_ok_and(|(status, _)| status == 200)
                 };
                 let ready = ports.iter().filter(is_ready).count();
                 seen.fewest_ready = seen.fewest_ready.min(ready);

@@ -11,12 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{client, stage::Stage};
+use dv_demo::{http, place};
+
+use super::stage::Stage;
 use crate::{say, workspace};
 
 pub(crate) const HOSTS: [&str; 5] = ["h1", "h2", "h3", "h4", "h5"];
 const ZONES: [&str; 5] = ["a", "a", "b", "b", "c"];
-const POLICY: &str = include_str!("../../../demo/policy.yaml");
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) type Result<T> = std::result::Result<T, String>;
@@ -54,16 +55,14 @@ impl Fleet {
     /// The ports of the five services.
     pub(crate) fn ports(&self) -> Result<Vec<u16>> {
         let port = |host: &&str| {
-            let file = self.stage.folder().join(host).join("port");
-            let text = fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
-            text.trim().parse().map_err(|_| format!("{} holds no port", file.display()))
+            place::port(&self.stage.folder().join(host)).map_err(|e| format!("port of {host}: {e}"))
         };
         HOSTS.iter().map(port).collect()
     }
 
     /// The versions that the five services answer, `-` for one that does not.
     pub(crate) fn versions(&self) -> Result<Vec<String>> {
-        let version = |port| match client::get(port, "/version") {
+        let version = |port| match http::get(port, "/version") {
             Ok((200, version)) => version,
             _ => "-".to_owned(),
         };
@@ -110,7 +109,7 @@ impl Fleet {
             folder.display()
         );
         write(&folder.join("agent.yaml"), &config)?;
-        write(&folder.join("policy.yaml"), &self.of_here(POLICY))?;
+        write(&folder.join("policy.yaml"), &self.of_here(dv_demo::POLICY))?;
         let mut service = Command::new(self.service());
         service.arg("host").arg(&folder);
         self.enter(&format!("{host}/service"), &mut service)?;
@@ -138,6 +137,8 @@ impl Fleet {
             self.enter(&format!("{host}/agent"), &mut agent)?;
         }
         say::note("… and the same for h2 to h5");
+        say::command("cat h1/policy.yaml");
+        print!("{}", self.of_here(dv_demo::POLICY));
         let mut hosts = self.dvctl();
         hosts.args(["hosts", "--output", "json"]);
         self.wait_until("five agents to be in contact", || {

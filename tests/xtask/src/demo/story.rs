@@ -13,8 +13,6 @@ use super::{
 };
 use crate::say;
 
-const MANIFEST: &str = include_str!("../../../demo/service.yaml");
-
 /// `dvctl`'s exit codes, as far as they are met here.
 const SUCCEEDED: i32 = 0;
 const REFUSED: i32 = 3;
@@ -35,7 +33,7 @@ pub(crate) fn tell(fleet: &mut Fleet) -> Result<Vec<String>> {
     dvctl(fleet, &["hosts"], SUCCEEDED)?;
 
     say::heading("2. The first release: v1");
-    let manifest = fleet.of_here(MANIFEST);
+    let manifest = fleet.of_here(dv_demo::MANIFEST);
     write(&fleet.stage.folder().join("service.yaml"), &manifest)?;
     say::command("cat service.yaml");
     print!("{manifest}");
