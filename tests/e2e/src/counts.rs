@@ -1,10 +1,11 @@
 //! How often something was started on a host, by the host's own records: systemd's journal, the engine's events.
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::{bed::Bed, machine::Machine, manifest::Shape};
 
-/// systemd's message "Started UNIT", and "Starting UNIT".
+/// The id of systemd's message "Started UNIT".
 const STARTED: &str = "39f53479d3a045ac8e11786248231fbf";
 
 /// A moment from which on starts are counted.
@@ -36,15 +37,18 @@ impl Mark {
     #[must_use]
     pub fn unit_starts(&self, host: &Machine, unit: &str) -> usize {
         let cursor = &self.cursors.iter().find(|(name, _)| *name == host.name).expect("a host").1;
+        // The filter is ours: journalctl, given one, leaves out an entry after the cursor.
         let ran = host.exec(&[
             "journalctl",
-            "--output=cat",
+            "--output=json",
+            "--output-fields=MESSAGE_ID,UNIT",
             &format!("--after-cursor={cursor}"),
-            &format!("MESSAGE_ID={STARTED}"),
-            &format!("UNIT={unit}"),
-            "_PID=1",
         ]);
-        ran.ok().lines().filter(|line| !line.starts_with("-- ")).count()
+        let started = |line: &&str| {
+            let entry: Value = serde_json::from_str(line).expect("the journal is JSON");
+            entry["MESSAGE_ID"] == STARTED && entry["UNIT"] == unit
+        };
+        ran.ok().lines().filter(started).count()
     }
 
     /// How often a container of the compose project was started on a host since then.
@@ -69,7 +73,7 @@ impl Mark {
 fn cursor(host: &Machine) -> String {
     let ran = host.exec(&["journalctl", "--lines=1", "--output=json", "--output-fields=MESSAGE"]);
     let text = ran.ok();
-    let entry: serde_json::Value = serde_json::from_str(text.trim()).expect("the journal is JSON");
+    let entry: Value = serde_json::from_str(text.trim()).expect("the journal is JSON");
     entry["__CURSOR"].as_str().expect("an entry has a cursor").to_owned()
 }
 

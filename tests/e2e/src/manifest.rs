@@ -80,7 +80,7 @@ impl Manifest {
             ("max_parallel", "1"),
             ("min_healthy_time", "500ms"),
             ("healthy_deadline", "20s"),
-            ("lost_after", "4s"),
+            ("lost_after", "30s"),
         ];
         Self {
             service: service.to_owned(),
@@ -109,6 +109,13 @@ impl Manifest {
     #[must_use]
     pub fn hosts(mut self, hosts: &str) -> Self {
         hosts.clone_into(&mut self.hosts);
+        self
+    }
+
+    /// Only this step, as YAML.
+    #[must_use]
+    pub fn only(mut self, step: &str) -> Self {
+        self.steps = vec![step.to_owned()];
         self
     }
 

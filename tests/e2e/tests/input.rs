@@ -47,7 +47,7 @@ fn a_version_that_does_not_exist() {
 fn hosts_that_do_not_exist() {
     let scenario = Scenario::begin("no-hosts");
     let manifest = scenario.manifest(Shape::Unit).hosts("labels: {role: database}");
-    refused(&scenario, scenario.rollout(&manifest, "v2"), 3, &["role=database"]);
+    refused(&scenario, scenario.rollout(&manifest, "v2"), 3, &["dvctl hosts"]);
     let manifest = scenario.manifest(Shape::Unit).hosts("names: [h1, h9]");
     refused(&scenario, scenario.rollout(&manifest, "v2"), 3, &["h9"]);
 }
@@ -96,7 +96,7 @@ fn a_context_of_another_fleet() {
     let foreign = super::strangers::foreign_context(&ours);
     let dvctl = scenario.dvctl.with_context(scenario.file("foreign.yaml", &foreign).into());
     let ran = dvctl.run(&["rollout", "start", &path, "--version", "v2"]);
-    refused(&scenario, ran, 3, &["certificate"]);
+    refused(&scenario, ran, 9, &["certificate", "context"]);
 }
 
 #[test]

@@ -32,12 +32,14 @@ fn a_policy_that_was_narrowed_after_the_plan_is_obeyed_too() {
     let report = scenario.report();
     let next = report.hosts.iter().find(|host| host.wave == 2).expect("a second batch");
     let next = scenario.host(next.name.as_str());
-    next.write("/etc/dv-agent/policy.yaml", WITHOUT_UNIT).expect("written");
+    next.write("/etc/dv-agent/policy.yaml", "units: []\n").expect("written");
     let id = report.rollout.to_string();
     scenario.dvctl.run(&["rollout", "promote", &id]).exits(0);
     let ran = scenario.dvctl.run(&["rollout", "watch", &id]).exits(6);
     assert!(ran.stdout.contains("refused on the host"), "{ran}");
     assert_eq!(mark.starts(next, Shape::Unit), 0, "starts on {}", next.name);
+    // Nothing of it was begun there, so nothing is to be taken back there; the canary is.
+    scenario.all_run(Shape::Unit, "v1");
 }
 
 #[test]

@@ -1,2 +1,122 @@
-//! x
-fn main() {}
+//! How close dv comes to the floor: `floor [ROUNDS]`, on a bed whose packages were built with `--profile release`.
+//!
+//! The floor is `systemctl restart` and the first 200 of both probes, measured on the host itself. Each round
+//! measures it on every host, then lets dv restart the same service on the same hosts, one at a time, with
+//! `min_healthy_time: 0s`. What counts is the ratio: both see the same machine at the same time.
+
+#![allow(clippy::disallowed_methods, reason = "a benchmark's times are real")]
+
+use std::{env, process::ExitCode, thread, time::Duration};
+
+use dv_e2e::{bed::Bed, machine::Machine, manifest::Shape, scenario::Scenario};
+
+/// Restarts the unit and asks both probes until each has answered 200; prints the seconds that it took.
+const FLOOR: &str = "
+import http.client, subprocess, time
+began = time.monotonic()
+subprocess.run(['systemctl', 'restart', 'debvisor.service'], check=True)
+for path in ('/health/live', '/health/ready'):
+    while True:
+        try:
+            connection = http.client.HTTPConnection('127.0.0.1', 8080, timeout=2)
+            connection.request('GET', path)
+            if connection.getresponse().status == 200:
+                break
+        except OSError:
+            pass
+print(time.monotonic() - began)
+";
+
+fn main() -> ExitCode {
+    let rounds = env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(10);
+    let bed = match Bed::attach() {
+        Ok(bed) => bed,
+        Err(why) => {
+            eprintln!("error: {why}");
+            return ExitCode::FAILURE;
+        }
+    };
+    speed(rounds);
+    idle(&bed);
+    ExitCode::SUCCESS
+}
+
+fn speed(rounds: usize) {
+    let scenario = Scenario::begin("floor");
+    let manifest = scenario
+        .manifest(Shape::Unit)
+        .only("restart: {unit: debvisor.service}")
+        .with("min_healthy_time", "0s");
+    scenario.rollout(&manifest, "v1").ok();
+    println!("round   floor per host   dv per host   ratio");
+    let (mut floors, mut ours) = (Vec::new(), Vec::new());
+    for round in 1..=rounds {
+        let floor = mean(scenario.bed.hosts.iter().map(floor));
+        scenario.rollout(&manifest, "v1").ok();
+        let report = scenario.report();
+        let ended = report.ended.expect("the rollout has ended");
+        let took = ended.duration_since(report.began).as_secs_f64() / report.hosts.len() as f64;
+        println!("{round:>5}   {floor:>12.3} s   {took:>9.3} s   {:>5.2}", took / floor);
+        floors.push(floor);
+        ours.push(took);
+    }
+    let (floor, took) = (median(floors), median(ours));
+    println!("median  {floor:>12.3} s   {took:>9.3} s   {:>5.2}", took / floor);
+}
+
+/// What an idle agent holds in memory, and how often it wakes.
+fn idle(bed: &Bed) {
+    const WATCHED: Duration = Duration::from_secs(20);
+    println!("\nidle agent   VmRSS      of it its own (RssAnon)   wakes per second");
+    let before: Vec<_> = bed.hosts.iter().map(wakes).collect();
+    thread::sleep(WATCHED);
+    for (host, before) in bed.hosts.iter().zip(before) {
+        let status = status(host);
+        let wakes = (wakes(host) - before) / WATCHED.as_secs_f64();
+        println!(
+            "{:<12} {:>6.1} MB  {:>6.1} MB                 {wakes:.1}",
+            host.name,
+            field(&status, "VmRSS") / 1024.0,
+            field(&status, "RssAnon") / 1024.0
+        );
+    }
+    let config =
+        bed.coordinator.exec(&["grep", "heartbeat", "/etc/dv-coordinator/coordinator.yaml"]).ok();
+    println!("({}, 20 s watched)", config.trim());
+}
+
+fn floor(host: &Machine) -> f64 {
+    let printed = host.exec(&["python3", "-c", FLOOR]).ok();
+    printed.trim().parse().expect("it prints seconds")
+}
+
+fn status(host: &Machine) -> String {
+    let pid = host.property("dv-agent.service", "MainPID");
+    host.exec(&["cat", &format!("/proc/{pid}/status")]).ok()
+}
+
+/// How often the agent's threads have gone to sleep so far.
+fn wakes(host: &Machine) -> f64 {
+    let pid = host.property("dv-agent.service", "MainPID");
+    let all = host.exec(&["sh", "-c", &format!("cat /proc/{pid}/task/*/status")]).ok();
+    all.lines().filter(|line| line.starts_with("voluntary")).map(number).sum()
+}
+
+fn field(status: &str, name: &str) -> f64 {
+    let line = status.lines().find(|line| line.starts_with(&format!("{name}:")));
+    number(line.expect("the kernel says it"))
+}
+
+fn number(line: &str) -> f64 {
+    line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number")
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let values: Vec<f64> = values.collect();
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
