@@ -6,7 +6,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark's times are real")]
 
-use std::{env, process::ExitCode, thread, time::Duration};
+use std::{collections::BTreeMap, env, process::ExitCode, thread, time::Duration};
 
 use dv_e2e::{bed::Bed, machine::Machine, manifest::Shape, scenario::Scenario};
 
@@ -68,11 +68,13 @@ fn speed(rounds: usize) {
 fn idle(bed: &Bed) {
     const WATCHED: Duration = Duration::from_secs(20);
     println!("\nidle agent   VmRSS      of it its own (RssAnon)   wakes per second");
-    let before: Vec<_> = bed.hosts.iter().map(wakes).collect();
+    let before: Vec<_> = bed.hosts.iter().map(sleeps).collect();
     thread::sleep(WATCHED);
     for (host, before) in bed.hosts.iter().zip(before) {
         let status = status(host);
-        let wakes = (wakes(host) - before) / WATCHED.as_secs_f64();
+        let after = sleeps(host);
+        let slept = after.iter().filter_map(|(thread, n)| Some(n - before.get(thread)?));
+        let wakes = slept.sum::<f64>() / WATCHED.as_secs_f64();
         println!(
             "{:<12} {:>6.1} MB  {:>6.1} MB                 {wakes:.1}",
             host.name,
@@ -95,11 +97,14 @@ fn status(host: &Machine) -> String {
     host.exec(&["cat", &format!("/proc/{pid}/status")]).ok()
 }
 
-/// How often the agent's threads have gone to sleep so far.
-fn wakes(host: &Machine) -> f64 {
+/// How often each of the agent's threads has gone to sleep so far.
+fn sleeps(host: &Machine) -> BTreeMap<String, f64> {
     let pid = host.property("dv-agent.service", "MainPID");
-    let all = host.exec(&["sh", "-c", &format!("cat /proc/{pid}/task/*/status")]).ok();
-    all.lines().filter(|line| line.starts_with("voluntary")).map(number).sum()
+    let script = format!("cd /proc/{pid}/task; grep -H ^voluntary */status");
+    let all = host.exec(&["sh", "-c", &script]).ok();
+    all.lines()
+        .filter_map(|line| Some((line.split_once('/')?.0.to_owned(), number(line))))
+        .collect()
 }
 
 fn field(status: &str, name: &str) -> f64 {
