@@ -67,6 +67,7 @@ impl Stage {
             .stdout(file.try_clone()?)
             .stderr(file)
             .process_group(self.group)
+            .env("NO_COLOR", "1")
             .spawn()?;
         self.players.push(Player { name: name.to_owned(), log, process });
         Ok(())
