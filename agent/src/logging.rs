@@ -1,11 +1,19 @@
 //! Where the log goes: to the journal when it listens, else to standard error.
 
-use crate::outside;
-use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    Layer,
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
-/// Installs the log. `RUST_LOG` chooses what is logged, `info` if it is not set.
+use crate::outside;
+
+/// Installs the log. `RUST_LOG` chooses what is logged (`debug`, or `warn,dv_agent=debug`), `info` if it is
+/// not set. The larger filter language costs a megabyte of memory for a feature that nobody needs here.
 pub fn install() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let wanted = outside::log_filter().and_then(|text| text.parse().ok());
+    let filter: Targets = wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let journal =
         outside::has_journal().then(|| tracing_journald::layer().ok()).flatten().map(Layer::boxed);
     let layer = journal.unwrap_or_else(|| {

@@ -31,3 +31,9 @@ pub(crate) fn home() -> String {
 pub(crate) fn has_journal() -> bool {
     std::env::var_os("JOURNAL_STREAM").is_some()
 }
+
+/// What the log should hold, where somebody asked for something.
+#[expect(clippy::disallowed_methods, reason = "asked once, at the start")]
+pub(crate) fn log_filter() -> Option<String> {
+    std::env::var("RUST_LOG").ok()
+}
