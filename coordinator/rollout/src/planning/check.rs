@@ -16,12 +16,27 @@ pub(super) fn check(plan: &Plan, facts: &[HostFacts], meaning: &Meaning) -> Vec<
         notes.error("no host of the fleet matches the manifest's `hosts`: see `dvctl hosts` for names and labels");
         return notes.0;
     }
+    names(plan, facts, &mut notes);
     reachability(plan, facts, &mut notes);
     findings(facts, &mut notes);
     versions(plan, facts, meaning, &mut notes);
     availability(plan, facts, &mut notes);
     ways_back(plan, facts, &mut notes);
     notes.0
+}
+
+/// Every host that is named is there: a name that means nobody is a slip of the pen.
+fn names(plan: &Plan, facts: &[HostFacts], notes: &mut Notes) {
+    let wanted = &plan.manifest.hosts;
+    let missing = wanted.names.iter().filter(|name| !facts.iter().any(|h| h.name == **name));
+    let missing: Vec<_> = missing.collect();
+    if !missing.is_empty() {
+        let labels = if wanted.labels.is_empty() { "" } else { " with these labels" };
+        notes.error(format!(
+            "the fleet has no host{labels} of a name in `hosts.names`: {}; see `dvctl hosts`",
+            list(&missing)
+        ));
+    }
 }
 
 /// Enough hosts answer.

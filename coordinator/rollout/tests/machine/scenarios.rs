@@ -319,6 +319,10 @@ fn a_plan_says_what_is_wrong_with_it() {
         plan.errors().map(|n| n.text.clone()).collect::<Vec<_>>().join("\n")
     };
     assert!(errors(&[]).contains("no host"), "{}", errors(&[]));
+    let mut named = manifest.clone();
+    named.hosts.names = vec![host(1), host(9)];
+    let plan = planning::forward(&named, &version, &facts(&manifest, 1));
+    assert!(plan.errors().any(|n| n.text.contains("h9")), "{:?}", plan.notes);
     let mut away = facts(&manifest, 5);
     away.iter_mut().for_each(|h| (h.connected, h.findings) = (false, Vec::new()));
     assert!(errors(&away).contains("none of the hosts is in contact"), "{}", errors(&away));
