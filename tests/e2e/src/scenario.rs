@@ -1,6 +1,12 @@
 //! A test's known beginning: everything healed, nothing under way, the service at v1 on all five hosts.
 
-use std::{fs, net::SocketAddr, path::PathBuf, thread, time::Duration};
+use std::{
+    fs::{self, File},
+    net::SocketAddr,
+    path::PathBuf,
+    thread,
+    time::Duration,
+};
 
 use dv_types::{Report, report::State};
 use jiff::Timestamp;
@@ -30,6 +36,8 @@ pub struct Scenario {
     /// The service's name: another for each test, so that none has a past.
     pub service: String,
     directory: PathBuf,
+    /// Held to the end: a bed bears one test at a time, whoever else thinks of using it.
+    _alone: File,
 }
 
 impl Scenario {
@@ -38,10 +46,12 @@ impl Scenario {
     #[track_caller]
     pub fn begin(name: &str) -> Self {
         let bed = Bed::attach().unwrap_or_else(|why| panic!("{why}"));
+        let alone = File::create(bed.directory.join("lock")).expect("the bed's directory is there");
+        alone.lock().expect("a lock can be had");
         let service = format!("{name}-{}", Timestamp::now().as_second() % 1_000_000);
         let directory = bed.directory.join("tests").join(&service);
         fs::create_dir_all(&directory).expect("the bed's directory can be written");
-        let scenario = Self { dvctl: bed.dvctl(), bed, service, directory };
+        let scenario = Self { dvctl: bed.dvctl(), bed, service, directory, _alone: alone };
         scenario.heal();
         scenario.end_rollouts();
         scenario.reset_service();

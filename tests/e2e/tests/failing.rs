@@ -86,3 +86,20 @@ fn on_failure_pause_waits_for_a_person_and_says_so() {
     scenario.dvctl.run(&["rollback", &scenario.service]).exits(0);
     scenario.all_run(Shape::Unit, "v2");
 }
+
+#[test]
+fn a_command_that_does_not_end_is_ended_with_all_that_it_started() {
+    let scenario = Scenario::begin("endless");
+    let manifest = scenario
+        .manifest(Shape::Unit)
+        .first("run: {argv: [/usr/local/sbin/bed-work, endless, \"7777\"], timeout: 2s}");
+    scenario.baseline(&scenario.manifest(Shape::Unit), "v1");
+
+    let ran = scenario.rollout(&manifest, "v2");
+    assert!(matches!(ran.code, Some(4..=6)), "it failed\n{ran}");
+    assert!(ran.stdout.contains("work endless begins"), "what it printed is kept\n{ran}");
+    assert!(ran.stdout.contains("timed out"), "it says why\n{ran}");
+    let left = scenario.host("h1").exec(&["pgrep", "--full", "sleep 7777"]);
+    assert_eq!(left.code, Some(1), "its child still runs\n{left}");
+    scenario.all_run(Shape::Unit, "v1");
+}

@@ -1,5 +1,7 @@
 //! What the packages leave on a host.
 
+use std::fs;
+
 use dv_e2e::scenario::Scenario;
 
 #[test]
@@ -70,5 +72,17 @@ fn completions_come_with_dvctl() {
     ] {
         let script = scenario.bed.coordinator.exec(&["cat", path]).ok();
         assert!(script.contains("rollback"), "{path}");
+    }
+}
+
+#[test]
+fn the_examples_are_right() {
+    let scenario = Scenario::begin("examples");
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/examples");
+    let policy = fs::read_to_string(format!("{examples}/policy.yaml")).expect("it is there");
+    scenario.host("h1").write("/root/policy.yaml", &policy).expect("written");
+    scenario.host("h1").exec(&["dv-agent", "policy", "check", "/root/policy.yaml"]).ok();
+    for name in ["debvisor.yaml", "debvisor-image.yaml", "debvisor-git.yaml"] {
+        scenario.dvctl.run(&["validate", &format!("{examples}/{name}")]).ok();
     }
 }
