@@ -4,7 +4,10 @@ mod hosts;
 mod stage;
 mod tools;
 
-use std::process::{Command, ExitCode};
+use std::{
+    path::Path,
+    process::{Command, ExitCode},
+};
 
 use self::stage::{Outcome, Stages};
 use crate::workspace::{cargo, xtask};
@@ -55,9 +58,12 @@ fn tests(filter: &str) -> Outcome {
 }
 
 fn passes(command: &mut Command) -> Outcome {
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_owned();
+    let verb = command.get_args().next().unwrap_or_default().to_owned();
+    let name = format!("{} {}", program.display(), verb.display());
     match command.status() {
         Ok(status) if status.success() => Outcome::Passed,
-        Ok(status) => Outcome::Failed(status.to_string()),
-        Err(error) => Outcome::Failed(format!("{}: {error}", command.get_program().display())),
+        Ok(status) => Outcome::Failed(format!("{name}: {status}")),
+        Err(error) => Outcome::Failed(format!("{name}: {error}")),
     }
 }
