@@ -32,7 +32,22 @@ pub(crate) fn prepare(say: &dyn Fn(&str)) -> Result<(), LeftOut> {
     if !runs("mmdebstrap", "--version") {
         install("mmdebstrap", say)?;
     }
+    watches(say);
     Ok(())
+}
+
+/// systemd and what it starts watch files; seven of them on one kernel come near its default of 128 watchers
+/// for each user, and beyond it units fail.
+fn watches(say: &dyn Fn(&str)) {
+    const LIMIT: &str = "/proc/sys/fs/inotify/max_user_instances";
+    const ENOUGH: u32 = 1024;
+    let now = fs::read_to_string(LIMIT).ok().and_then(|text| text.trim().parse().ok());
+    if now.is_some_and(|now: u32| now < ENOUGH) {
+        match fs::write(LIMIT, ENOUGH.to_string()) {
+            Ok(()) => say(&format!("fs.inotify.max_user_instances is raised to {ENOUGH}")),
+            Err(why) => say(&format!("fs.inotify.max_user_instances stays low: {why}")),
+        }
+    }
 }
 
 /// Waits for the engine; starts one where none runs.
