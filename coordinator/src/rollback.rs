@@ -107,7 +107,7 @@ fn choose(rollouts: &Rollouts, what: &What) -> Result<RolloutId, Refusal> {
                     "{id} is a rollback, and a rollback is never rolled back: start a rollout of the version that you want"
                 ));
             }
-            if let Some(by) = book.reversed_by(*id) {
+            if let Some(by) = book.taken_back(*id) {
                 return refuse(format!("{id} was taken back by {by} already"));
             }
             if !touched(header) {
@@ -116,7 +116,7 @@ fn choose(rollouts: &Rollouts, what: &What) -> Result<RolloutId, Refusal> {
             let later = book.newest().take_while(|h| h.rollout > *id).find(|h| {
                 h.service == header.service
                     && matches!(h.kind, Kind::Forward)
-                    && book.reversed_by(h.rollout).is_none()
+                    && book.taken_back(h.rollout).is_none()
                     && touched(h)
             });
             if let Some(later) = later {
@@ -135,18 +135,29 @@ fn choose(rollouts: &Rollouts, what: &What) -> Result<RolloutId, Refusal> {
                     _ => Err(Refusal::Busy { service: service.clone(), rollout: active.rollout }),
                 };
             }
-            let last = book.newest().find(|header| {
+            let mut rollouts = book.newest().filter(|header| {
                 header.service == *service
                     && matches!(header.kind, Kind::Forward)
-                    && book.reversed_by(header.rollout).is_none()
                     && touched(header)
             });
-            match last {
-                Some(last) => Ok(last.rollout),
-                None => refuse(format!(
+            let Some(last) = rollouts.next() else {
+                return refuse(format!(
                     "{service} has no rollout that could be taken back: see `dvctl rollout history`"
-                )),
-            }
+                ));
+            };
+            let Some(by) = book.taken_back(last.rollout) else { return Ok(last.rollout) };
+            // Whoever types it twice means the same rollout twice, not the one before.
+            let id = last.rollout;
+            let further = rollouts.find(|header| book.taken_back(header.rollout).is_none());
+            let further = further.map_or_else(String::new, |earlier| {
+                format!(
+                    "; to go further back, name the rollout: dvctl rollback {}",
+                    earlier.rollout
+                )
+            });
+            refuse(format!(
+                "{id}, the last rollout of {service}, was taken back by {by} already{further}"
+            ))
         }
     }
 }
@@ -165,7 +176,7 @@ pub(crate) async fn begin(
     by: &str,
     reason: Option<String>,
 ) -> Result<Option<RolloutId>, Refusal> {
-    if rollouts.book().reversed_by(of).is_some() {
+    if rollouts.book().taken_back(of).is_some() {
         rollouts.journal.forget_reversal(of).await?;
         return Ok(None);
     }

@@ -124,7 +124,15 @@ impl Book {
         self.services.get(service)?.active
     }
 
-    /// The rollout that takes `id` back.
+    /// The rollout that takes `id` back, or has done so. One that was aborted, or left hosts behind, has not.
+    pub(crate) fn taken_back(&self, id: RolloutId) -> Option<RolloutId> {
+        let by = self.reversed_by(id)?;
+        let end = self.header(by)?.end.as_ref();
+        let counts = end.is_none_or(|end| end.summary.state == State::Ended(Verdict::Succeeded));
+        counts.then_some(by)
+    }
+
+    /// The last rollout that was begun to take `id` back.
     pub(crate) fn reversed_by(&self, id: RolloutId) -> Option<RolloutId> {
         let header = self.rollouts.get(&id)?;
         let reversed = &self.services.get(&header.service)?.reversed;

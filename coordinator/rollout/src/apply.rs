@@ -200,10 +200,18 @@ impl Rollout {
                 if self.mode == Mode::Paused(PauseWhy::EmptyCanary) {
                     self.empty_canary_accepted = true;
                 }
+                // Only what it paused for is accepted by going on.
+                match self.mode {
+                    Mode::Paused(PauseWhy::Failures { .. }) => {
+                        self.forgiven_failures = self.index.totals.failed;
+                    }
+                    Mode::Paused(PauseWhy::Unreachable { .. }) => {
+                        self.forgiven_unreachable = self.index.totals.unreachable;
+                    }
+                    _ => {}
+                }
                 self.mode = Mode::Running;
                 self.progress = at;
-                self.forgiven_failures = self.index.totals.failed;
-                self.forgiven_unreachable = self.index.totals.unreachable;
             }
             Verb::Promote => {
                 self.promotion = Promotion::Given;

@@ -187,11 +187,17 @@ impl Rollout {
     /// The end after the last wave.
     pub(crate) fn end(&self) -> Fact {
         let totals = &self.index.totals;
-        let tolerated = self.plan.limits.max_failures.saturating_add(self.forgiven_failures);
+        let limits = &self.plan.limits;
         let left_behind = match self.plan.kind {
             // A host that could not be taken back still runs what was taken back.
             Kind::Reversal { .. } => totals.failed + totals.unreachable > 0,
-            Kind::Forward | Kind::CatchUp { .. } => totals.failed > tolerated,
+            // That a person let it go on makes no host healthy.
+            Kind::Forward | Kind::CatchUp { .. } => {
+                let none = totals.healthy == 0 && totals.failed + totals.unreachable > 0;
+                let beyond = totals.failed > limits.max_failures
+                    || totals.unreachable > limits.max_unreachable;
+                none || beyond
+            }
         };
         let verdict = if left_behind { Verdict::Failed } else { Verdict::Succeeded };
         Fact::Ended { verdict, rollback: false }

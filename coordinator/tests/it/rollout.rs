@@ -150,6 +150,46 @@ async fn an_operator_takes_the_last_rollout_back_and_no_rollback() {
         let refused = operator.roll_back(this(id)).await.unwrap_err();
         assert!(refused.message().contains(part), "{id}: {}", refused.message());
     }
+
+    // Typed twice, it does not reach for the version before.
+    let refused = operator.roll_back(last()).await.unwrap_err();
+    let said = refused.message();
+    assert!(said.contains("r2, the last rollout of web, was taken back by r3 already"), "{said}");
+    assert!(said.contains("dvctl rollback r1"), "{said}");
+    assert_eq!(world.versions(), ["1.0"; 3]);
+}
+
+#[tokio::test]
+async fn a_rollback_that_was_aborted_can_be_begun_again() {
+    let mut site = Site::new();
+    let _running = site.start().await;
+    let world = World::default();
+    let _agents = fleet(&site, &world, 3).await;
+    let mut operator = site.operator();
+    for version in ["1.0", "2.0"] {
+        let id = operator.begin(&manifest(|_| ()), version).await.unwrap();
+        operator.follow(&id).await;
+    }
+    let request = || RollBackRequest { service: "web".to_owned(), ..RollBackRequest::default() };
+    world.close_gate("web3");
+    let reply = operator.roll_back(request()).await.unwrap().into_inner();
+    assert_eq!((reply.rollout.as_str(), reply.of.as_str()), ("r3", "r2"));
+    let abort = OperateRolloutRequest {
+        rollout: "r3".to_owned(),
+        verb_json: to_json(&Verb::Abort),
+        reason: String::new(),
+    };
+    operator.operate_rollout(abort).await.unwrap();
+    world.open_gate("web3");
+    let (_, report) = operator.follow("r3").await;
+    assert_eq!(ended(&report), Some(Verdict::Aborted));
+
+    // The same rollout is taken back, not the one before it.
+    let reply = operator.roll_back(request()).await.unwrap().into_inner();
+    assert_eq!((reply.rollout.as_str(), reply.of.as_str()), ("r4", "r2"));
+    let (_, report) = operator.follow("r4").await;
+    assert_eq!(ended(&report), Some(Verdict::Succeeded));
+    assert_eq!(world.versions(), ["1.0"; 3]);
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ fn ended(report: &Report, verdict: Verdict) -> Vec<String> {
                 all.push(format!("Should it have to go back: dvctl rollback {}", report.service));
             }
         }
-        (_, false) if touched == 0 => {
+        (_, false) if touched == 0 && !matches!(report.kind, Kind::Reversal { .. }) => {
             all.push("No host was touched: put right what failed, and start it again.".to_owned());
         }
         (_, false) if forward => all.push(format!(
@@ -84,10 +84,13 @@ fn ended(report: &Report, verdict: Verdict) -> Vec<String> {
                 .filter(|h| h.phase != Phase::Healthy)
                 .map(|h| &h.name)
                 .collect();
-            all.push(format!(
-                "A rollback is not rolled back: look at {} by hand, then start a version that is good.",
-                words::names(&open, 8)
-            ));
+            all.push(match report.kind {
+                Kind::Reversal { of } => format!(
+                    "Not every host went back: look at {}, then try again: dvctl rollback {of}",
+                    words::names(&open, 8)
+                ),
+                _ => format!("Look at {} by hand.", words::names(&open, 8)),
+            });
         }
     }
     all

@@ -1,6 +1,6 @@
 //! From how a rollout ended to the exit code.
 
-use dv_types::{Report, record::Verdict, report::State};
+use dv_types::{Report, plan::Kind, record::Verdict, report::State};
 
 use crate::Exit;
 
@@ -8,7 +8,10 @@ use crate::Exit;
 pub(crate) fn of(report: &Report) -> Exit {
     match report.state {
         State::Ended(Verdict::Succeeded) => Exit::Succeeded,
-        _ if report.totals.touched == 0 => Exit::FailedUntouched,
+        // What a rollback should have taken back was changed before it began.
+        _ if report.totals.touched == 0 && !matches!(report.kind, Kind::Reversal { .. }) => {
+            Exit::FailedUntouched
+        }
         _ => Exit::FailedTouched,
     }
 }

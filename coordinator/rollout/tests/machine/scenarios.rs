@@ -136,8 +136,31 @@ fn on_failure_pause_waits_and_goes_on_when_resumed() {
     assert_eq!(world.report().totals.touched, 1);
     world.operator(Verb::Resume).unwrap();
     world.run(done);
-    assert_eq!(world.report().state, State::Ended(Verdict::Succeeded));
-    assert_eq!(world.report().totals.failed, 1);
+    assert_eq!((world.report().totals.healthy, world.report().totals.failed), (2, 1));
+    // It was let go on, but more failed than the manifest tolerates: that is no success.
+    assert_eq!(world.rollout.ended(), Some((Verdict::Failed, false)));
+}
+
+#[test]
+fn going_on_without_any_host_is_no_success() {
+    let mut world = World::new(plan(r#"{ "max_unreachable": "100%" }"#, 2));
+    (1..=2).for_each(|n| world.disconnect(n));
+    world.pass(Span::from_secs(60));
+    assert_eq!(world.rollout.ended(), Some((Verdict::Failed, false)));
+}
+
+#[test]
+fn a_pause_of_a_person_forgives_no_failure() {
+    let mut world = World::new(plan(r#"{ "max_failures": 1 }"#, 4));
+    let bad = number(&world.order()[0]);
+    while world.phase(bad) != Phase::Failed {
+        world.carry_out(bad, unready);
+    }
+    world.operator(Verb::Pause).unwrap();
+    world.operator(Verb::Resume).unwrap();
+    world.run(|_, op| unready(op));
+    assert_eq!(world.report().totals.failed, 2, "one is tolerated, the second ends it");
+    assert_eq!(world.rollout.ended(), Some((Verdict::Failed, true)));
 }
 
 #[test]
