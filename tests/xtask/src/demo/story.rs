@@ -55,7 +55,7 @@ pub(crate) fn tell(fleet: &mut Fleet) -> Result<Vec<String>> {
     saw("v3 is refused from now on, unless somebody insists and says why");
 
     say::heading("5. And v2 turns out to be ugly: the whole fleet back, in one command");
-    dvctl(fleet, &["rollback", "hello", "--reason", "nobody likes the new colours"], SUCCEEDED)?;
+    dvctl(fleet, &["rollback", "r2", "--reason", "nobody likes the new colours"], SUCCEEDED)?;
     answers(fleet, ["v1"; 5])?;
     saw("one command took all five back to what each of them ran before");
     let outside = outside.stop();
