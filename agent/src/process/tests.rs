@@ -9,7 +9,8 @@ fn argv(words: &[&str]) -> Vec<String> {
 async fn shell(script: &str, limits: &Limits) -> Finished {
     // The script as a file: what it starts must not carry it in its command line.
     let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(file.path(), script).unwrap();
+    let own = format!(".{}", std::process::id());
+    fs::write(file.path(), script.replace(".OWN", &own)).unwrap();
     let argv = argv(&["/bin/sh", file.path().to_str().unwrap()]);
     let program = Program {
         argv: &argv,
@@ -27,8 +28,14 @@ fn minute() -> Limits {
     Limits::of(Duration::from_secs(60))
 }
 
-/// Whether a `sleep` of exactly this many seconds is alive; each test has its own.
-fn sleeps(seconds: &str) -> bool {
+/// So many seconds as nobody else sleeps, in any run of these tests.
+fn seconds(number: u32) -> String {
+    format!("{number}.{}", std::process::id())
+}
+
+/// Whether a `sleep` of these seconds is alive.
+fn sleeps(number: u32) -> bool {
+    let seconds = seconds(number);
     fs::read_dir("/proc").unwrap().flatten().any(|entry| {
         fs::read(entry.path().join("cmdline"))
             .is_ok_and(|line| line == format!("sleep\0{seconds}\0").as_bytes())
@@ -68,19 +75,19 @@ async fn the_deadline_kills_the_whole_tree() {
     let limits = Limits::of(Duration::from_millis(300));
     let script = "
         trap '' TERM
-        sleep 4711 &
-        setsid sleep 4712 &
-        setsid sh -c 'trap \"\" TERM; sleep 4713 & sleep 4714' &
-        (setsid sleep 4715 &)
-        (env -i setsid sleep 4716 &)
-        sleep 4717";
+        sleep 4711.OWN &
+        setsid sleep 4712.OWN &
+        setsid sh -c 'trap \"\" TERM; sleep 4713.OWN & sleep 4714.OWN' &
+        (setsid sleep 4715.OWN &)
+        (env -i setsid sleep 4716.OWN &)
+        sleep 4717.OWN";
     let begin = Instant::now();
     let finished = shell(script, &limits).await;
     assert_eq!(finished.stopped, Some(Stop::TimedOut(Span::from_millis(300))));
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     assert!(finished.leftovers >= 6, "{}", finished.leftovers);
-    for seconds in ["4711", "4712", "4713", "4714", "4715", "4716", "4717"] {
-        assert!(!sleeps(seconds), "sleep {seconds} is still alive");
+    for number in 4711..=4717 {
+        assert!(!sleeps(number), "sleep {number} is still alive");
     }
 }
 
@@ -89,12 +96,12 @@ async fn a_background_child_that_keeps_the_output_open_delays_nothing() {
     adopt_orphans().unwrap();
     let begin = Instant::now();
     let finished =
-        shell("echo before; (setsid sleep 4721 &) ; echo after; exit 0", &minute()).await;
+        shell("echo before; (setsid sleep 4721.OWN &) ; echo after; exit 0", &minute()).await;
     assert!(finished.is_success());
     assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
     assert_eq!(finished.stdout, "before\nafter\n");
     assert_eq!(finished.leftovers, 1);
-    assert!(!sleeps("4721"));
+    assert!(!sleeps(4721));
 }
 
 #[tokio::test]
@@ -103,11 +110,11 @@ async fn one_tree_is_killed_and_its_neighbour_goes_on() {
     let limits = Limits::of(Duration::from_millis(200));
     let patient = minute();
     let (stopped, went_on) = tokio::join!(
-        shell("(setsid sleep 4731 &); sleep 4732", &limits),
+        shell("(setsid sleep 4731.OWN &); sleep 4732.OWN", &limits),
         shell("(setsid sleep 1.5 &); sleep 1; echo done", &patient),
     );
     assert!(stopped.stopped.is_some());
-    assert!(!sleeps("4731") && !sleeps("4732"));
+    assert!(!sleeps(4731) && !sleeps(4732));
     assert!(went_on.is_success());
     assert_eq!(went_on.stdout, "done\n");
 }
@@ -117,12 +124,13 @@ async fn what_is_called_off_is_killed() {
     let cancel = tokio_util::sync::CancellationToken::new();
     let limits = Limits::new(Span::from_secs(60), cancel.clone());
     let on_output = move |_: &str| cancel.cancel();
-    let argv = argv(&["/bin/sh", "-c", "echo running; sleep 4741"]);
+    let script = format!("echo running; sleep {}", seconds(4741));
+    let argv = argv(&["/bin/sh", "-c", &script]);
     let program =
         Program { argv: &argv, directory: None, environment: &[], on_output: Some(&on_output) };
     let finished = run(program, &limits).await.unwrap();
     assert_eq!(finished.stopped, Some(Stop::Cancelled));
-    assert!(!sleeps("4741"));
+    assert!(!sleeps(4741));
 }
 
 #[tokio::test]

@@ -112,9 +112,13 @@ impl Drop for Tree {
 fn kill(root: i32, mark: u64, mercy: Duration) -> usize {
     let begin = Instant::now();
     let mut seen = BTreeSet::new();
+    let mut quiet = 0;
     loop {
         let alive = alive(root, mark);
-        if alive.is_empty() || begin.elapsed() > mercy + PATIENCE {
+        quiet = if alive.is_empty() { quiet + 1 } else { 0 };
+        // One look can miss a child that is born while it looks and whose parent dies meanwhile.
+        let sure = if seen.is_empty() { 1 } else { 2 };
+        if quiet >= sure || begin.elapsed() > mercy + PATIENCE {
             seen.remove(&root);
             return seen.len();
         }
@@ -143,6 +147,7 @@ fn alive(root: i32, mark: u64) -> BTreeSet<i32> {
     let orphan = |p: &Process| p.parent == own && !at_work.iter().any(|(root, _)| *root == p.pid);
     let alone = at_work.len() == 1 && ADOPTS.load(Ordering::Relaxed);
     let wanted = mark_text(mark);
+    let is_marked = |p: &Process| proc::variable(p.pid, MARK).as_ref() == Some(&wanted);
     let mine = |p: &Process| match proc::variable(p.pid, MARK) {
         Some(text) => text == wanted,
         None => alone,
@@ -158,6 +163,9 @@ fn alive(root: i32, mark: u64) -> BTreeSet<i32> {
             } else if mine(process) {
                 tree.insert(process.pid);
             }
+        } else if process.group == root && is_marked(process) {
+            // Just born to a parent that died, and not adopted yet, or by somebody else.
+            tree.insert(process.pid);
         }
     }
     spread(&mut tree, &processes);

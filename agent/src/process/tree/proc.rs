@@ -6,6 +6,8 @@ use std::fs;
 pub(super) struct Process {
     pub(super) pid: i32,
     pub(super) parent: i32,
+    /// Its process group.
+    pub(super) group: i32,
     /// It is dead and waits to be reaped.
     pub(super) ended: bool,
 }
@@ -27,7 +29,8 @@ fn read(pid: i32) -> Option<Process> {
     let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
-    Some(Process { pid, parent, ended: matches!(state, "Z" | "X") })
+    let group = fields.next()?.parse().ok()?;
+    Some(Process { pid, parent, group, ended: matches!(state, "Z" | "X") })
 }
 
 /// A variable of a process's environment, as it was when its program began.
