@@ -90,11 +90,18 @@ fn gets_nothing(answers: [Result<(), tonic::Status>; 2]) {
     for (what, answer) in ["a link", "the hosts"].iter().zip(answers) {
         let status = answer.expect_err(&format!("it was given {what}"));
         // A refusal, or a handshake that failed; not a time-out, and not a bug behind the door.
+        // In TLS 1.3 a client learns of it after its own handshake: then the connection is closed under its call.
+        let closed =
+            status.code() == Code::Cancelled && format!("{status:?}").contains("Transport");
         assert!(
-            matches!(
-                status.code(),
-                Code::Unauthenticated | Code::PermissionDenied | Code::Unavailable | Code::Unknown
-            ),
+            closed
+                || matches!(
+                    status.code(),
+                    Code::Unauthenticated
+                        | Code::PermissionDenied
+                        | Code::Unavailable
+                        | Code::Unknown
+                ),
             "{what}: {status:?}"
         );
     }
