@@ -82,6 +82,11 @@ impl Systemd {
         // Both before the job, or its end may be missed: systemd tells subscribers only.
         manager.subscribe().await?;
         let mut removed = manager.receive_job_removed().await?;
+        if verb != UnitVerb::Stop {
+            // A release that crashed until systemd gave up on it, or a few rollouts in a row, use up the unit's
+            // start limit; the way back must not be refused for that. A unit that is not loaded has nothing to forget.
+            let _ = manager.reset_failed_unit(unit.to_owned()).await;
+        }
         let (name, mode) = (unit.to_owned(), "replace".to_owned());
         let job = match verb {
             UnitVerb::Restart => manager.restart_unit(name, mode).await?,

@@ -144,7 +144,10 @@ fn failure_whose_way_back_failed_is_5() {
     taken_back(&fake, Verdict::Failed);
     let told = call(&fake, &START);
     assert!(told.starts_with("exit: 5\n"), "{told}");
-    assert!(told.contains("Not every host went back: look at web1, then try again: dvctl rollback r42"), "{told}");
+    assert!(
+        told.contains("Not every host went back: look at web1, then try again: dvctl rollback r42"),
+        "{told}"
+    );
 }
 
 #[test]

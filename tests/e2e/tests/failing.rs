@@ -103,3 +103,25 @@ fn a_command_that_does_not_end_is_ended_with_all_that_it_started() {
     assert_eq!(left.code, Some(1), "its child still runs\n{left}");
     scenario.all_run(Shape::Unit, "v1");
 }
+
+#[test]
+fn a_unit_on_which_systemd_gave_up_is_restarted_all_the_same() {
+    let scenario = Scenario::begin("start-limit");
+    let manifest = scenario.manifest(Shape::Unit);
+    scenario.baseline(&manifest, "v1");
+    let host = scenario.host("h2");
+    // As after a release that crashes in a loop: until systemd's start limit, for the next hour.
+    host.write(
+        "/run/systemd/system/debvisor.service.d/limit.conf",
+        "[Unit]\nStartLimitIntervalSec=1h\nStartLimitBurst=3\n",
+    )
+    .expect("the limit is set");
+    host.script("systemctl daemon-reload; while systemctl restart debvisor; do :; done").ok();
+    let result = host.exec(&["systemctl", "show", "--property=Result", "--value", "debvisor"]);
+    assert_eq!(result.ok().trim(), "start-limit-hit");
+
+    scenario.rollout(&manifest, "v2").exits(0);
+    scenario.all_run(Shape::Unit, "v2");
+    scenario.dvctl.run(&["rollback", &scenario.service]).exits(0);
+    scenario.all_run(Shape::Unit, "v1");
+}

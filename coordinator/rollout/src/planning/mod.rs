@@ -23,6 +23,3 @@ pub use catch_up::catch_up;
 pub use forward::forward;
 pub use reverse::reverse;
 pub use select::{probing, select, subjects};
-
-#[cfg(test)]
-mod tests;
