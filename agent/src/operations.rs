@@ -123,6 +123,14 @@ pub(crate) async fn perform(operation: &Operation, context: &Context) -> Attempt
         Operation::Verify { probing, min_healthy_time, healthy_deadline } => {
             verify::verify(context, probing, *min_healthy_time, *healthy_deadline).await
         }
+        Operation::Backup { .. }
+        | Operation::Migrate { .. }
+        | Operation::Downgrade { .. }
+        | Operation::Smoke { .. }
+        | Operation::Arm { .. }
+        | Operation::Confirm => {
+            Err(OpResult::Refused("this agent does not know the operation".to_owned()).into())
+        }
     };
     ended.unwrap_or_else(|halt| *halt)
 }

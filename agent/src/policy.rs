@@ -29,6 +29,10 @@ pub struct Policy {
     pub trees: BTreeMap<String, Tree>,
     /// Commands: `*` stands for one argument, `**` at the end for any rest.
     pub commands: Vec<CommandPattern>,
+    /// Files that may be looked at as proof of a backup: `*` stands for any part of a name, never for a `/`.
+    pub files: Vec<String>,
+    /// Secrets that smoke tests may fill in, by name.
+    pub secrets: BTreeMap<String, Secret>,
     /// Where it was read from, for messages; nothing if there is no file.
     #[serde(skip)]
     source: Option<PathBuf>,
@@ -48,6 +52,16 @@ pub struct ComposeProject {
 pub struct Tree {
     /// The git remote that commits come from.
     pub remote: String,
+}
+
+/// A secret, such as the password of the smoke test's user.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secret {
+    /// The file that holds it, readable by root only.
+    pub file: PathBuf,
+    /// The origins that it may be sent to, `http://localhost:8080`: whoever asks, it goes nowhere else.
+    pub origins: Vec<String>,
 }
 
 /// The policy can't be trusted or understood; then nothing is allowed.
@@ -137,6 +151,19 @@ impl Policy {
                 return Err(format!("trees.{path}.remote: {remote:?} is not a git remote"));
             }
         }
+        if let Some(file) = self.files.iter().find(|file| !file.starts_with('/')) {
+            return Err(format!("files: {file:?} is not an absolute path"));
+        }
+        for (name, Secret { file, origins }) in &self.secrets {
+            if !file.is_absolute() {
+                return Err(format!("secrets.{name}.file: {file:?} is not an absolute path"));
+            }
+            if origins.is_empty() {
+                return Err(format!(
+                    "secrets.{name}.origins: it may be sent nowhere; list origins, like http://localhost:8080"
+                ));
+            }
+        }
         if let Some(unit) = self.units.iter().find(|unit| !unit.contains('.')) {
             return Err(format!(
                 "units: {unit:?} has no suffix; write {unit}.service if that is meant"
@@ -152,7 +179,14 @@ impl Policy {
             Subject::Image { repository, .. } => (self.images.contains(repository), "images"),
             Subject::Compose { project } => (self.compose.contains_key(project), "compose"),
             Subject::Tree { tree, .. } => (self.trees.contains_key(tree), "trees"),
-            Subject::Command { argv } => {
+            Subject::File { path } => {
+                (self.files.iter().any(|pattern| pattern::path_matches(pattern, path)), "files")
+            }
+            Subject::Secret { name } => (self.secrets.contains_key(name), "secrets"),
+            // What is only looked at, and tells nobody anything that a probe would not.
+            Subject::Disk { .. } | Subject::Clock | Subject::Metrics { .. } => return Ok(()),
+            Subject::Revision { repository, .. } => (self.images.contains(repository), "images"),
+            Subject::Command { argv } | Subject::Schema { check: argv } => {
                 (self.commands.iter().any(|pattern| pattern.matches(argv)), "commands")
             }
         };
@@ -160,7 +194,10 @@ impl Policy {
             return Ok(());
         }
         let subject = match subject {
-            Subject::Image { repository, .. } => format!("image {repository}"),
+            Subject::Image { repository, .. } | Subject::Revision { repository, .. } => {
+                format!("image {repository}")
+            }
+            Subject::Schema { check } => format!("command {}", check.join(" ")),
             Subject::Tree { tree, .. } => format!("working tree {tree}"),
             other => other.to_string(),
         };

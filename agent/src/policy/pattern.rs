@@ -47,3 +47,44 @@ impl CommandPattern {
         Ok(())
     }
 }
+
+/// Whether `pattern` means the file at `path`: `*` stands for any part of a name, never for a `/`.
+pub(super) fn path_matches(pattern: &str, path: &str) -> bool {
+    let (parts, names): (Vec<_>, Vec<_>) =
+        (pattern.split('/').collect(), path.split('/').collect());
+    parts.len() == names.len()
+        && names.iter().all(|name| *name != ".." && *name != ".")
+        && parts.iter().zip(&names).all(|(part, name)| name_matches(part, name))
+}
+
+fn name_matches(part: &str, name: &str) -> bool {
+    let Some((before, after)) = part.split_once('*') else { return part == name };
+    name.strip_prefix(before).is_some_and(|rest| {
+        rest.char_indices()
+            .map(|(at, _)| at)
+            .chain([rest.len()])
+            .any(|at| name_matches(after, &rest[at..]))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::path_matches;
+
+    #[test]
+    fn a_star_stays_within_a_name() {
+        let pattern = "/var/backups/pre-*.dump";
+        assert!(path_matches(pattern, "/var/backups/pre-deploy-v2.dump"));
+        for path in [
+            "/var/backups/pre-x/../../../etc/shadow.dump",
+            "/var/backups/pre-a/b.dump",
+            "/var/backups/post.dump",
+            "/var/backups/../backups/pre-a.dump",
+            "/var/../backups/pre-a.dump",
+        ] {
+            assert!(!path_matches(pattern, path), "{path}");
+        }
+        assert!(path_matches("/a/*-*", "/a/x-y-z"));
+        assert!(!path_matches("/a/b", "/a/bc"));
+    }
+}

@@ -1,7 +1,11 @@
 //! What can be wrong with a manifest that has the right form. Pure: nothing but the manifest is looked at.
 
+mod gates;
 mod hosts;
+mod monitor;
+mod once;
 mod probes;
+mod smoke;
 mod steps;
 mod strategy;
 mod template;
@@ -33,8 +37,17 @@ impl Manifest {
     pub fn check(&self) -> Vec<Problem> {
         let mut problems = Problems::default();
         hosts::check(&self.hosts, &mut problems);
+        if let Some(gates) = &self.gates {
+            gates::check(gates, &mut problems);
+        }
         steps::check(&self.steps, &mut problems);
         probes::check(self.health.as_ref(), &mut problems);
+        if let Some(smoke) = &self.smoke {
+            smoke::check(smoke, &mut problems);
+        }
+        if let Some(monitor) = &self.monitor {
+            monitor::check(monitor, self, &mut problems);
+        }
         strategy::check(&self.strategy, &self.hosts, &mut problems);
         problems.0
     }

@@ -14,8 +14,11 @@
 pub mod check;
 pub mod command;
 pub mod fleet;
+pub mod gate;
 pub mod id;
 pub mod manifest;
+pub mod migration;
+pub mod monitor;
 pub mod operation;
 pub mod outcome;
 pub mod plan;
@@ -23,17 +26,21 @@ pub mod probe;
 pub mod quota;
 pub mod record;
 pub mod report;
+pub mod size;
 pub mod span;
 pub mod subject;
 pub mod waiting;
 
 pub use command::Command;
 pub use fleet::{HostFacts, Labels};
+pub use gate::GateAnswer;
 pub use id::{
     CommandId, Commit, Digest, Epoch, HostName, InvalidName, RolloutId, ServiceName, Version,
 };
 pub use jiff::Timestamp;
 pub use manifest::Manifest;
+pub use migration::{Migration, MigrationKind, Schema};
+pub use monitor::{Judgement, Sample};
 pub use operation::Operation;
 pub use outcome::{Evidence, OpResult, Outcome};
 pub use plan::Plan;
@@ -41,6 +48,7 @@ pub use probe::Probe;
 pub use quota::Quota;
 pub use record::{Fact, Record};
 pub use report::Report;
+pub use size::Size;
 pub use span::Span;
 pub use subject::{Finding, Subject};
 pub use waiting::WaitingOn;

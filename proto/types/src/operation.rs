@@ -1,10 +1,15 @@
 //! What an agent can be told to do. Each is complete in itself: nothing is left to choose on the host.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Commit, Digest, Span, Subject, outcome::ImageId, probe::Probing};
+use crate::{
+    Commit, Digest, MigrationKind, Span, Subject,
+    manifest::{Proof, Smoke},
+    outcome::ImageId,
+    probe::Probing,
+};
 
 /// One operation on one host.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -80,6 +85,53 @@ pub enum Operation {
         /// By then the host must be healthy, counted from the operation's beginning.
         healthy_deadline: Span,
     },
+    /// Make a backup, and show that it is there. Never done twice.
+    Backup {
+        /// The command that makes it.
+        create: Vec<String>,
+        /// What shows that it is there.
+        proof: Proof,
+        /// How long it may take.
+        timeout: Span,
+    },
+    /// Apply what is pending, and say where the schema stood before and stands after. Never done twice.
+    Migrate {
+        /// The command that says where the schema stands.
+        check: Vec<String>,
+        /// The command that applies what is pending.
+        upgrade: Vec<String>,
+        /// What the manifest says of migrations by name.
+        kinds: BTreeMap<String, MigrationKind>,
+        /// How long it may take.
+        timeout: Span,
+    },
+    /// Take migrations back, and say where the schema stood before and stands after. Never done twice.
+    Downgrade {
+        /// The command that says where the schema stands.
+        check: Vec<String>,
+        /// The command that takes them back.
+        downgrade: Vec<String>,
+        /// The head that the schema must have, or nothing is begun: somebody else has migrated since.
+        head: Option<String>,
+        /// How long it may take.
+        timeout: Span,
+    },
+    /// Do what a person would click.
+    Smoke {
+        /// What.
+        smoke: Smoke,
+        /// What its paths are relative to.
+        base: Option<String>,
+    },
+    /// Dead-man's switch: unless [`Operation::Confirm`] comes within the time, the host does `revert` by itself.
+    Arm {
+        /// The time.
+        within: Span,
+        /// What takes the host back, in order.
+        revert: Vec<Operation>,
+    },
+    /// The host stays at what it runs: the dead-man's switch is let go.
+    Confirm,
 }
 
 /// What to do with a unit.
@@ -113,8 +165,14 @@ impl Operation {
             | Self::ComposeUp { timeout, .. }
             | Self::Checkout { timeout, .. }
             | Self::Unit { timeout, .. }
-            | Self::Run { timeout, .. } => *timeout,
-            Self::TagImage { .. } | Self::RestoreTags { .. } => Span::from_secs(30),
+            | Self::Run { timeout, .. }
+            | Self::Backup { timeout, .. }
+            | Self::Migrate { timeout, .. }
+            | Self::Downgrade { timeout, .. } => *timeout,
+            Self::Smoke { smoke, .. } => smoke.timeout,
+            Self::TagImage { .. } | Self::RestoreTags { .. } | Self::Arm { .. } | Self::Confirm => {
+                Span::from_secs(30)
+            }
             Self::Verify { min_healthy_time, healthy_deadline, .. } => {
                 healthy_deadline.plus(*min_healthy_time)
             }
@@ -124,7 +182,15 @@ impl Operation {
     /// Whether it changes what the host runs, so that a host that was given it has been touched.
     #[must_use]
     pub fn touches(&self) -> bool {
-        !matches!(self, Self::PullImage { .. } | Self::Verify { .. })
+        !matches!(
+            self,
+            Self::PullImage { .. }
+                | Self::Verify { .. }
+                | Self::Backup { .. }
+                | Self::Smoke { .. }
+                | Self::Arm { .. }
+                | Self::Confirm
+        )
     }
 
     /// Whether the service may stop serving while it runs, so that the host counts as out from then on.
@@ -142,6 +208,7 @@ impl Operation {
         match self {
             Self::Run { repeatable, .. } => *repeatable,
             Self::Unit { verb, .. } => *verb != UnitVerb::Restart,
+            Self::Backup { .. } | Self::Migrate { .. } | Self::Downgrade { .. } => false,
             _ => true,
         }
     }
@@ -161,6 +228,12 @@ impl Operation {
             }
             Self::Unit { unit, .. } => vec![Subject::Unit { unit: unit.clone() }],
             Self::Run { argv, .. } => vec![Subject::Command { argv: argv.clone() }],
+            Self::Backup { create, proof, .. } => proof.subjects(create),
+            Self::Migrate { check, upgrade, .. } => commands([check, upgrade]),
+            Self::Downgrade { check, downgrade, .. } => commands([check, downgrade]),
+            Self::Smoke { smoke, .. } => smoke.subjects(),
+            Self::Arm { revert, .. } => revert.iter().flat_map(Self::subjects).collect(),
+            Self::Confirm => Vec::new(),
             Self::Verify { probing, .. } => probing
                 .probes
                 .iter()
@@ -186,6 +259,19 @@ impl fmt::Display for Operation {
             }
             Self::Unit { unit, verb, .. } => write!(f, "{verb} {unit}"),
             Self::Run { argv, .. } => write!(f, "run {}", argv.join(" ")),
+            Self::Backup { create, .. } => write!(f, "back up: {}", create.join(" ")),
+            Self::Migrate { upgrade, .. } => write!(f, "migrate: {}", upgrade.join(" ")),
+            Self::Downgrade { downgrade, .. } => {
+                write!(f, "take migrations back: {}", downgrade.join(" "))
+            }
+            Self::Smoke { smoke, .. } => match &smoke.command {
+                Some(argv) => write!(f, "smoke test: {}", argv.join(" ")),
+                None => write!(f, "smoke test of {} requests", smoke.session.len()),
+            },
+            Self::Arm { within, .. } => {
+                write!(f, "arm the way back, to be confirmed within {within}")
+            }
+            Self::Confirm => f.write_str("confirm"),
             Self::Verify { probing, .. } => {
                 f.write_str("verify")?;
                 for (name, _) in &probing.probes {
@@ -195,4 +281,41 @@ impl fmt::Display for Operation {
             }
         }
     }
+}
+
+fn commands<'a>(all: impl IntoIterator<Item = &'a Vec<String>>) -> Vec<Subject> {
+    all.into_iter().map(|argv| Subject::Command { argv: argv.clone() }).collect()
+}
+
+impl Proof {
+    /// What the policy must list for a backup made by `create` and shown by this proof.
+    #[must_use]
+    pub fn subjects(&self, create: &[String]) -> Vec<Subject> {
+        let mut subjects = vec![Subject::Command { argv: create.to_vec() }];
+        subjects.extend(self.command.clone().map(|argv| Subject::Command { argv }));
+        subjects.extend(self.file.clone().map(|path| Subject::File { path }));
+        subjects
+    }
+}
+
+impl Smoke {
+    /// What the policy must list for it: its command, and the secrets that it fills in.
+    #[must_use]
+    pub fn subjects(&self) -> Vec<Subject> {
+        let mut subjects: Vec<_> = commands(&self.command);
+        for value in self.session.iter().flat_map(|request| request.fields.values()) {
+            for name in secrets(value) {
+                let subject = Subject::Secret { name: name.to_owned() };
+                if !subjects.contains(&subject) {
+                    subjects.push(subject);
+                }
+            }
+        }
+        subjects
+    }
+}
+
+/// The names in `${secret:NAME}`.
+pub fn secrets(text: &str) -> impl Iterator<Item = &str> {
+    text.split("${secret:").skip(1).filter_map(|rest| Some(rest.split_once('}')?.0))
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CommandId, Commit, Digest, Span, Timestamp};
+use crate::{CommandId, Commit, Digest, Migration, Span, Timestamp};
 
 /// What an agent reports of one command, once and for ever the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,5 +156,46 @@ pub enum Evidence {
         /// The last bad answer, as `probe: why`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         last_bad: Option<String>,
+    },
+    /// Of a backup: the proof that it is there.
+    Backup {
+        /// Bytes.
+        size: u64,
+        /// When it was made, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        created: Option<Timestamp>,
+        /// SHA-256 in hexadecimal, where it is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<String>,
+        /// Its file, where that was looked at.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<String>,
+    },
+    /// Of migrations, up or down; also of those that failed in the middle.
+    Schema {
+        /// The head before.
+        before: Option<String>,
+        /// The head after.
+        after: Option<String>,
+        /// Those that were applied or taken back, in the order in which that was done.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        changed: Vec<Migration>,
+    },
+    /// Of a smoke test: each request that was made.
+    Smoke {
+        /// `GET /login: 200 in 12ms`
+        requests: Vec<String>,
+    },
+    /// Of the dead-man's switch: when the host goes back unless it is confirmed.
+    Armed {
+        /// By the host's clock.
+        until: Timestamp,
+    },
+    /// Of a host that went back by itself because nobody confirmed it.
+    Reverted {
+        /// When, by the host's clock.
+        at: Timestamp,
+        /// Whether each operation of the way back was done.
+        complete: bool,
     },
 }

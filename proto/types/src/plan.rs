@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    Finding, HostName, Manifest, Operation, RolloutId, ServiceName, Span, Subject, Version,
-    manifest::OnFailure, probe::Probing,
+    Finding, HostName, Manifest, Migration, Operation, RolloutId, Schema, ServiceName, Span,
+    Subject, Version,
+    manifest::{Monitor, OnFailure},
+    probe::Probing,
 };
 
 /// A complete plan of one rollout.
@@ -34,9 +36,83 @@ pub struct Plan {
     /// How the hosts are watched while the rollout runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch: Option<Probing>,
+    /// What must hold before anything is touched, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<String>,
+    /// What happens once, however many hosts there are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub once: Vec<PlannedOnce>,
+    /// How error rate and latency are watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<Monitor>,
+    /// Where the database's schema stood when the plan was made, and what is pending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Schema>,
+    /// In a reversal: what becomes of the database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<Database>,
     /// What the reader should know.
     #[serde(default)]
     pub notes: Vec<Note>,
+}
+
+/// Something that happens one time in a rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedOnce {
+    /// Its name: `backup`, `migrate`, `smoke` … by which a person resolves it.
+    pub name: String,
+    /// When it is its turn.
+    pub turn: Turn,
+    /// Hosts on which it may run, the first in contact is taken; none listed: the first host that comes to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<HostName>,
+    /// What is done. `${rollout}` in its commands stands for the rollout's number.
+    pub operation: Operation,
+}
+
+/// When it is the turn of something that happens once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Turn {
+    /// When the first host comes to a [`Barrier`] of it.
+    Steps,
+    /// When the canary is healthy, before the hosts after it.
+    Canary,
+    /// After the last host.
+    End,
+}
+
+/// A place in a program that no host passes before something that happens once is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Barrier {
+    /// Index of the operation that it stands before.
+    pub before: u32,
+    /// Index of the once-step in the plan.
+    pub once: u32,
+}
+
+/// What becomes of the database when a rollout is taken back, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Database {
+    /// What.
+    pub way: Way,
+    /// Why, in one line.
+    pub why: String,
+}
+
+/// A way back for the database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// It stays as it is: only the code goes back.
+    Code,
+    /// These migrations are taken back, the newest first, before the code.
+    Downgrade {
+        /// Which.
+        migrations: Vec<Migration>,
+    },
+    /// The rollout's backup is restored, before the code: what was written since is lost.
+    Restore,
 }
 
 /// Why a plan is made.
@@ -62,6 +138,9 @@ pub enum Kind {
 pub struct Program {
     /// What is done.
     pub operations: Vec<Operation>,
+    /// What must be done once before a host goes on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub barriers: Vec<Barrier>,
 }
 
 /// A host in a plan.
@@ -171,6 +250,13 @@ impl Plan {
     #[must_use]
     pub fn operations(&self, host: &PlannedHost) -> &[Operation] {
         self.programs.get(host.program).map_or(&[], |p| p.operations.as_slice())
+    }
+
+    /// What must be done once before `host` begins the operation at `index`.
+    pub fn barriers(&self, host: &PlannedHost, index: u32) -> impl Iterator<Item = usize> {
+        let program = self.programs.get(host.program);
+        let barriers = program.into_iter().flat_map(|program| &program.barriers);
+        barriers.filter(move |b| b.before == index).map(|b| b.once as usize)
     }
 
     /// The notes that forbid the rollout.

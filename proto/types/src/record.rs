@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CommandId, Epoch, HostName, Outcome, Timestamp};
+use crate::{
+    CommandId, Epoch, GateAnswer, HostName, Judgement, Outcome, Sample, Timestamp,
+    monitor::Watching,
+};
 
 /// One entry of a rollout's journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +33,69 @@ pub enum Fact {
         /// Why, where a reason was given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
+        /// Gates that the person overrides from the start.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        overrides: Vec<String>,
+    },
+    /// A gate answered.
+    GateAnswered {
+        /// What.
+        answer: GateAnswer,
+    },
+    /// A host is told to carry out something that happens once.
+    OnceCommanded {
+        /// Its index in the plan.
+        once: u32,
+        /// The host.
+        host: HostName,
+        /// The command's number.
+        command: CommandId,
+    },
+    /// A host is told to give up something that happens once.
+    OnceCancelling {
+        /// Its index in the plan.
+        once: u32,
+    },
+    /// A host said what became of something that happens once.
+    OnceReported {
+        /// Its index in the plan.
+        once: u32,
+        /// The host.
+        host: HostName,
+        /// What became of it.
+        outcome: Outcome,
+    },
+    /// Nothing is heard of a host that was carrying out something that happens once: nobody knows whether it was
+    /// done, and it is not done again.
+    OnceLost {
+        /// Its index in the plan.
+        once: u32,
+        /// What is known.
+        known: String,
+    },
+    /// The service is watched from now on.
+    MonitorStarted {
+        /// When.
+        watching: Watching,
+    },
+    /// What was seen of the service in one interval.
+    Sampled {
+        /// What.
+        sample: Sample,
+    },
+    /// The monitor has found what it was to find.
+    Judged {
+        /// When.
+        watching: Watching,
+        /// What.
+        judgement: Judgement,
+    },
+    /// The version is found bad, or can't be brought out: nothing more is commanded.
+    Condemned {
+        /// By what.
+        by: Condemner,
+        /// Why.
+        why: String,
     },
     /// A coordinator took the rollout up again; it knows no host's connection yet.
     Recovered,
@@ -172,6 +238,68 @@ pub enum PauseWhy {
     EmptyCanary,
     /// No host became healthy within `progress_deadline`.
     NoProgress,
+    /// A gate could not tell.
+    Gate {
+        /// Which.
+        gate: String,
+        /// Why.
+        why: String,
+    },
+    /// Nobody knows whether something that happens once was done.
+    OnceUnknown {
+        /// Its name.
+        once: String,
+        /// What is known.
+        known: String,
+    },
+    /// The version is found bad, and the manifest does not say `on_failure: rollback`.
+    Condemned {
+        /// By what.
+        by: Condemner,
+        /// Why.
+        why: String,
+    },
+    /// The version should be rolled back, and the code before it can't run on the schema that it brought: an
+    /// automatic rollback never touches the database.
+    Migrated {
+        /// The migrations that forbid it.
+        migrations: Vec<String>,
+        /// Why it should be rolled back.
+        because: String,
+    },
+    /// The monitor saw too little to tell.
+    Inconclusive {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What finds a version bad, or can't bring it out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condemner {
+    /// A gate.
+    Gate {
+        /// Its name.
+        gate: String,
+    },
+    /// Something that happens once.
+    Once {
+        /// Its name.
+        once: String,
+    },
+    /// The monitor.
+    Monitor,
+}
+
+impl fmt::Display for Condemner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gate { gate } => write!(f, "gate {gate}"),
+            Self::Once { once } => f.write_str(once),
+            Self::Monitor => f.write_str("monitor"),
+        }
+    }
 }
 
 impl fmt::Display for PauseWhy {
@@ -186,6 +314,17 @@ impl fmt::Display for PauseWhy {
             }
             Self::EmptyCanary => f.write_str("no canary host could be updated"),
             Self::NoProgress => f.write_str("no host became healthy within progress_deadline"),
+            Self::Gate { gate, why } => write!(f, "the gate {gate} cannot tell: {why}"),
+            Self::OnceUnknown { once, known } => {
+                write!(f, "nobody knows whether {once} was done: {known}")
+            }
+            Self::Condemned { by, why } => write!(f, "{by} failed: {why}"),
+            Self::Migrated { migrations, because } => write!(
+                f,
+                "{because}; it can't go back by itself, because the code before it can't run on the schema after {}",
+                migrations.join(", ")
+            ),
+            Self::Inconclusive { why } => write!(f, "the monitor is inconclusive: {why}"),
         }
     }
 }
@@ -214,6 +353,18 @@ pub enum Verb {
         /// The host.
         host: HostName,
     },
+    /// Go on in spite of what a gate says.
+    Override {
+        /// The gate.
+        gate: String,
+    },
+    /// Say whether something that happens once was done.
+    Resolve {
+        /// Its name.
+        once: String,
+        /// It was; else it is not done, and may be done now.
+        done: bool,
+    },
 }
 
 impl fmt::Display for Verb {
@@ -226,6 +377,9 @@ impl fmt::Display for Verb {
             Self::Rollback => f.write_str("rollback"),
             Self::Retry { host } => write!(f, "retry {host}"),
             Self::Skip { host } => write!(f, "skip {host}"),
+            Self::Override { gate } => write!(f, "override the gate {gate}"),
+            Self::Resolve { once, done: true } => write!(f, "resolve {once} as done"),
+            Self::Resolve { once, done: false } => write!(f, "resolve {once} as not done"),
         }
     }
 }

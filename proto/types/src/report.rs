@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CommandId, HostName, RolloutId, ServiceName, Timestamp, Version, WaitingOn,
-    plan::Kind,
+    CommandId, Evidence, GateAnswer, HostName, Judgement, Migration, OpResult, RolloutId, Sample,
+    ServiceName, Span, Timestamp, Version, WaitingOn,
+    monitor::Watching,
+    plan::{Database, Kind},
     record::{PauseWhy, Verdict},
 };
 
@@ -38,6 +40,21 @@ pub struct Report {
     pub totals: Totals,
     /// Every host, in the plan's order.
     pub hosts: Vec<HostReport>,
+    /// The gates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<GateReport>,
+    /// What happens once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub once: Vec<OnceReport>,
+    /// The migrations that this rollout applied, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub migrations: Vec<Migration>,
+    /// In a reversal: what becomes of the database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<Database>,
+    /// What the monitor saw and found, one for each time that it watched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub monitor: Vec<MonitorReport>,
     /// What the rollout as a whole waits on; never empty while it is unfinished.
     pub waiting: Vec<WaitingOn>,
     /// Whether a rollback of it follows, or followed, by itself.
@@ -178,4 +195,96 @@ pub struct StepReport {
     pub since: Timestamp,
     /// Whether its outcome is still to come.
     pub outstanding: bool,
+}
+
+/// A gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateReport {
+    /// Its name.
+    pub gate: String,
+    /// Its last answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<GateAnswer>,
+    /// Who goes on in spite of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overridden: Option<String>,
+}
+
+/// Something that happens once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnceReport {
+    /// Its name.
+    pub name: String,
+    /// What is done.
+    pub operation: String,
+    /// How it stands.
+    pub state: OnceState,
+    /// The host that was told last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostName>,
+    /// Its command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandId>,
+    /// When it was commanded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// How long it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took: Option<Span>,
+    /// What the host said became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<OpResult>,
+    /// What was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+    /// The person who said whether it was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved_by: Option<String>,
+}
+
+/// How something stands that happens once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnceState {
+    /// Not begun.
+    Pending,
+    /// Under way.
+    Working,
+    /// Done.
+    Done,
+    /// Tried, and failed.
+    Failed,
+    /// Nobody knows whether it was done: a person says.
+    Unknown,
+}
+
+impl std::fmt::Display for OnceState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Pending => "pending",
+            Self::Working => "working",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+/// What the monitor saw and found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MonitorReport {
+    /// When it watched.
+    pub watching: Watching,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when at the latest.
+    pub until: Timestamp,
+    /// How many samples it has.
+    pub samples: u32,
+    /// The last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Sample>,
+    /// What it found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judgement: Option<Judgement>,
 }

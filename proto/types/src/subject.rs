@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Commit, Digest, outcome::Tags};
+use crate::{
+    Commit, Digest, Schema, Timestamp, manifest::Metrics, monitor::Reading, outcome::Tags,
+};
 
 /// Something on a host that an operation acts on, and that its policy must list.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -41,6 +43,41 @@ pub enum Subject {
         /// Program and arguments.
         argv: Vec<String>,
     },
+    /// A file that is looked at as proof of a backup.
+    File {
+        /// Its path.
+        path: String,
+    },
+    /// A secret that a smoke test fills in. It is never read out to anybody but the service.
+    Secret {
+        /// Its name in the policy.
+        name: String,
+    },
+    /// Where the database's schema stands, by a command.
+    Schema {
+        /// The command.
+        check: Vec<String>,
+    },
+    /// Room on a file system.
+    Disk {
+        /// A path on it.
+        path: String,
+    },
+    /// The host's clock.
+    Clock,
+    /// The source revision that an image was built from: its label `org.opencontainers.image.revision`. The image
+    /// is pulled if it is not there.
+    Revision {
+        /// Repository with registry.
+        repository: String,
+        /// The image.
+        digest: Digest,
+    },
+    /// The service's own metrics, and how long its probes take.
+    Metrics {
+        /// What is scraped; nothing for the probes alone.
+        metrics: Option<Metrics>,
+    },
 }
 
 impl fmt::Display for Subject {
@@ -55,6 +92,13 @@ impl fmt::Display for Subject {
             Self::Tree { tree, resolve: Some(r) } => write!(f, "working tree {tree} at {r}"),
             Self::Unit { unit } => write!(f, "unit {unit}"),
             Self::Command { argv } => write!(f, "command {}", argv.join(" ")),
+            Self::File { path } => write!(f, "file {path}"),
+            Self::Secret { name } => write!(f, "secret {name}"),
+            Self::Schema { check } => write!(f, "schema by {}", check.join(" ")),
+            Self::Disk { path } => write!(f, "file system of {path}"),
+            Self::Clock => f.write_str("clock"),
+            Self::Revision { repository, .. } => write!(f, "revision of {repository}"),
+            Self::Metrics { .. } => f.write_str("metrics"),
         }
     }
 }
@@ -86,6 +130,25 @@ pub enum Finding {
         /// Its `ActiveState`.
         active: String,
     },
+    /// Where the database's schema stands.
+    Schema(Schema),
+    /// Free bytes.
+    Disk {
+        /// For the users of the file system, root's reserve not counted.
+        free: u64,
+    },
+    /// The host's time when it answered.
+    Clock {
+        /// The time.
+        now: Timestamp,
+    },
+    /// The commit that an image was built from, where it says so.
+    Revision {
+        /// The label's value.
+        commit: Option<String>,
+    },
+    /// The service's metrics.
+    Metrics(Reading),
     /// The host's policy does not list it.
     Refused(String),
     /// There is no such version, unit, tree or project.

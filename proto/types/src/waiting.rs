@@ -51,6 +51,23 @@ pub enum WaitingOn {
     },
     /// A person who promotes the canary.
     Promotion,
+    /// The answers of gates.
+    Gates {
+        /// Which.
+        gates: Vec<String>,
+    },
+    /// Something that happens once.
+    Once {
+        /// Its name.
+        once: String,
+        /// The host that carries it out, if there is one in contact.
+        host: Option<HostName>,
+    },
+    /// The monitor's verdict.
+    Monitor {
+        /// At the latest by then.
+        until: Timestamp,
+    },
     /// A person who resumes the rollout.
     Resume {
         /// Why it is paused.
@@ -80,6 +97,14 @@ impl fmt::Display for WaitingOn {
                 "more available hosts: {available} are available, min_available is {min_available}"
             ),
             Self::Promotion => f.write_str("a person to promote the canary"),
+            Self::Gates { gates } => write!(f, "the gates to answer: {}", gates.join(", ")),
+            Self::Once { once, host: Some(host) } => write!(f, "{host} to do {once}"),
+            Self::Once { once, host: None } => {
+                write!(f, "a host in contact that may do {once}")
+            }
+            Self::Monitor { until } => {
+                write!(f, "the monitor, which watches until {until:.0}")
+            }
             Self::Resume { why } => write!(f, "a person to resume it: {why}"),
             Self::Settling { hosts } => write!(f, "{} hosts to finish what they do", hosts.len()),
             Self::Coordinator => f.write_str("the coordinator's next decision"),

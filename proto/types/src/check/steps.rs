@@ -1,6 +1,6 @@
 //! What happens on each host.
 
-use super::{Problems, template};
+use super::{Problems, once, template};
 use crate::{
     Span,
     manifest::{CheckoutStep, ComposeStep, ImageStep, RunStep, Step, UnitStep},
@@ -25,9 +25,26 @@ pub(super) fn check(steps: &[Step], problems: &mut Problems) {
     if steps.is_empty() {
         problems.error("steps", "there are no steps: say what happens on each host");
     }
+    let backups = steps.iter().filter(|step| matches!(step, Step::Backup(_))).count();
+    let migrations = steps.iter().filter(|step| matches!(step, Step::Migrate(_))).count();
+    for (name, count) in [("backup", backups), ("migrate", migrations)] {
+        if count > 1 {
+            problems.error("steps", format!("there are {count} `{name}` steps: one is the most"));
+        }
+    }
+    if let Some(index) = steps.iter().position(|step| matches!(step, Step::Backup(_)))
+        && index > 0
+    {
+        problems.error(
+            format!("steps[{index}].backup"),
+            "the backup comes before anything is touched: make it the first step",
+        );
+    }
     for (index, step) in steps.iter().enumerate() {
         let at = |kind: &str| format!("steps[{index}].{kind}");
         match step {
+            Step::Backup(step) => once::backup(step, &at("backup"), problems),
+            Step::Migrate(step) => once::migrate(step, &at("migrate"), problems),
             Step::Image(image) => self::image(image, &at("image"), problems),
             Step::Compose(compose) => self::compose(compose, &at("compose"), problems),
             Step::Checkout(checkout) => self::checkout(checkout, &at("checkout"), problems),
@@ -102,9 +119,13 @@ fn checkout(step: &CheckoutStep, path: &str, problems: &mut Problems) {
 }
 
 fn run(step: &RunStep, path: &str, problems: &mut Problems) {
-    argv(&step.argv, &format!("{path}.argv"), problems);
+    let known = if step.once.is_some() { template::ONCE } else { template::VERSION };
+    argv_with(&step.argv, known, &format!("{path}.argv"), problems);
+    if let Some(on) = &step.once {
+        once::on(on, &format!("{path}.once"), problems);
+    }
     match &step.undo {
-        Some(undo) => argv(undo, &format!("{path}.undo"), problems),
+        Some(undo) => argv_with(undo, known, &format!("{path}.undo"), problems),
         None => problems.warning(
             path,
             "nothing undoes this command: a rollback leaves what it did; give `undo` if it can be undone",
@@ -113,12 +134,13 @@ fn run(step: &RunStep, path: &str, problems: &mut Problems) {
     timeout(step.timeout, path, problems);
 }
 
-fn argv(argv: &[String], path: &str, problems: &mut Problems) {
+/// A command in which the variables `known` stand.
+pub(super) fn argv_with(argv: &[String], known: &[&str], path: &str, problems: &mut Problems) {
     if argv.first().is_none_or(|program| program.trim().is_empty()) {
         problems.error(path, "the command is empty: give the program and its arguments");
     }
     for (index, argument) in argv.iter().enumerate() {
-        template::variables(argument, &format!("{path}[{index}]"), problems);
+        template::variables(argument, known, &format!("{path}[{index}]"), problems);
     }
 }
 
@@ -142,7 +164,7 @@ fn unit(step: &UnitStep, path: &str, problems: &mut Problems) {
     timeout(step.timeout, path, problems);
 }
 
-fn timeout(timeout: Span, path: &str, problems: &mut Problems) {
+pub(super) fn timeout(timeout: Span, path: &str, problems: &mut Problems) {
     if timeout == Span::ZERO {
         problems.error(format!("{path}.timeout"), "no time at all: give a time above zero");
     }

@@ -1,9 +1,19 @@
 //! What an operator writes: the service, its hosts, what happens on each, and how carefully.
 
+mod gates;
+mod monitor;
+mod once;
+mod smoke;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use gates::{Disk, Freeze, Gates, Reviewed, Tests};
+pub use monitor::{Compare, Metrics, Monitor, Prometheus, Thresholds};
+pub use once::{BackupStep, MigrateStep, Once, Proof};
+pub use smoke::{Expect, Smoke, SmokeRequest};
 
 use crate::{HostName, Quota, ServiceName, Span};
 
@@ -15,11 +25,20 @@ pub struct Manifest {
     pub service: ServiceName,
     /// Which hosts run it.
     pub hosts: Hosts,
+    /// What must hold before anything is touched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gates: Option<Gates>,
     /// What happens on each host, in this order. `${version}` stands for the version of the rollout.
     pub steps: Vec<Step>,
     /// How a host shows that it is well again after the steps.
     #[serde(default)]
     pub health: Option<Health>,
+    /// What a person would click after a deployment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smoke: Option<Smoke>,
+    /// How error rate and latency are watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<Monitor>,
     /// How the rollout goes through the fleet.
     #[serde(default)]
     pub strategy: Strategy,
@@ -44,6 +63,10 @@ pub struct Hosts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Step {
+    /// Make a backup, once, before anything is touched.
+    Backup(BackupStep),
+    /// Migrate the database, once.
+    Migrate(MigrateStep),
     /// Pull an image; then `previous` := what `latest` was, `latest` := the new image.
     Image(ImageStep),
     /// Bring a compose project up with its present images.
@@ -114,6 +137,9 @@ pub struct RunStep {
     /// Whether it may be run again when nobody knows whether it ran.
     #[serde(default)]
     pub repeatable: bool,
+    /// Run it one time per rollout instead of on every host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub once: Option<Once>,
 }
 
 /// A systemd unit to act on.
@@ -215,6 +241,10 @@ pub struct Strategy {
     pub min_available: Quota,
     /// What happens when `max_failures` is exceeded.
     pub on_failure: OnFailure,
+    /// Dead-man's switch: a host that has changed version and is not confirmed by the coordinator within this time
+    /// goes back by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirm_within: Option<Span>,
 }
 
 impl Default for Strategy {
@@ -232,6 +262,7 @@ impl Default for Strategy {
             lost_after: Span::from_secs(60),
             min_available: Quota::Hosts(0),
             on_failure: OnFailure::Rollback,
+            confirm_within: None,
         }
     }
 }
