@@ -3,7 +3,7 @@
 use dv_types::{
     CommandId, Fact, HostName, OpResult, Outcome, Record, Timestamp,
     manifest::OnFailure,
-    record::{PauseWhy, Verb, Verdict},
+    record::{Condemner, PauseWhy, Verb, Verdict},
     report::Phase,
 };
 
@@ -12,6 +12,7 @@ use crate::{
     host::{Flight, Given, Host},
     moves,
     rollout::{Mode, Promotion},
+    watching::Watch,
 };
 
 /// A record that can't follow the ones before it: the journal is damaged, or is another plan's.
@@ -38,8 +39,11 @@ impl Rollout {
         }
         let at = record.at;
         match (&self.mode, &record.fact) {
-            (Mode::New, Fact::Started { by, .. }) => {
+            (Mode::New, Fact::Started { by, overrides, .. }) => {
                 self.start(by, at);
+                for gate in overrides {
+                    self.gate_mut(gate)?.overridden = Some(by.clone());
+                }
                 return Ok(());
             }
             (Mode::New, _) => return Err("the rollout has not begun".to_owned()),
@@ -53,6 +57,51 @@ impl Rollout {
                 // The time without a coordinator is nobody's lack of progress.
                 self.progress = at;
                 self.contact_lost_with_all(at);
+            }
+            Fact::GateAnswered { answer } => {
+                self.gate_mut(&answer.gate)?.answer = Some(answer.clone());
+                self.progress = at;
+            }
+            Fact::OnceCommanded { once, host, command } => {
+                self.apply_once_commanded(*once, host, *command, at)?;
+            }
+            Fact::OnceCancelling { once } => self.apply_once_cancelling(*once, at)?,
+            Fact::OnceReported { once, host, outcome } => {
+                self.apply_once_reported(*once, host, outcome, at)?;
+            }
+            Fact::OnceLost { once, known } => self.apply_once_lost(*once, known)?,
+            Fact::MonitorStarted { watching } => self.watches.push(Watch {
+                watching: *watching,
+                since: at,
+                samples: Vec::new(),
+                judgement: None,
+                accepted: false,
+            }),
+            Fact::Sampled { sample } => {
+                let watch = self.watches.last_mut().ok_or("nothing is watched")?;
+                watch.samples.push(sample.clone());
+            }
+            Fact::Judged { watching, judgement } => {
+                self.watch_mut(*watching)?.judgement = Some(judgement.clone());
+                self.progress = at;
+            }
+            Fact::Condemned { by, why } => {
+                let gate = matches!(by, Condemner::Gate { .. });
+                self.mode = match self.plan.limits.on_failure {
+                    _ if gate => Mode::Ending { verdict: Verdict::Failed, rollback: false },
+                    OnFailure::Rollback => {
+                        Mode::Ending { verdict: Verdict::Failed, rollback: true }
+                    }
+                    OnFailure::Pause | OnFailure::Continue => {
+                        let (by, why) = (by.clone(), why.clone());
+                        Mode::Paused(PauseWhy::Condemned { by, why })
+                    }
+                };
+            }
+            Fact::Connected { host } | Fact::Disconnected { host }
+                if let Some(helper) = self.helpers.get_mut(host) =>
+            {
+                *helper = (matches!(record.fact, Fact::Connected { .. }), at);
             }
             Fact::Connected { host } => {
                 self.change(host, |h| (h.connected, h.contact) = (true, at))?;
@@ -113,7 +162,7 @@ impl Rollout {
                 };
             }
             Fact::Paused { why } => self.mode = Mode::Paused(why.clone()),
-            Fact::Operator { verb, .. } => self.obey(verb, at)?,
+            Fact::Operator { by, verb, .. } => self.obey(by, verb, at)?,
             Fact::Ended { verdict, rollback } => {
                 self.mode = Mode::Ended { verdict: *verdict, rollback: *rollback };
                 self.ended = Some(at);
@@ -131,6 +180,9 @@ impl Rollout {
     }
 
     fn contact_lost_with_all(&mut self, at: Timestamp) {
+        for helper in self.helpers.values_mut() {
+            *helper = (false, at);
+        }
         for i in 0..self.hosts.len() {
             self.change_at(i, |h| (h.connected, h.contact) = (false, at));
         }
@@ -193,7 +245,7 @@ impl Rollout {
         })
     }
 
-    fn obey(&mut self, verb: &Verb, at: Timestamp) -> Result<(), String> {
+    fn obey(&mut self, by: &str, verb: &Verb, at: Timestamp) -> Result<(), String> {
         match verb {
             Verb::Pause => self.mode = Mode::Paused(PauseWhy::Operator),
             Verb::Resume => {
@@ -207,6 +259,18 @@ impl Rollout {
                     }
                     Mode::Paused(PauseWhy::Unreachable { .. }) => {
                         self.forgiven_unreachable = self.index.totals.unreachable;
+                    }
+                    Mode::Paused(PauseWhy::Gate { .. }) => self.ask_again(),
+                    Mode::Paused(
+                        PauseWhy::Condemned { .. }
+                        | PauseWhy::Migrated { .. }
+                        | PauseWhy::Inconclusive { .. },
+                    ) => {
+                        self.forgiven_failures = self.index.totals.failed;
+                        self.accept_failed_smoke(by);
+                        if let Some(watch) = self.watches.last_mut() {
+                            watch.accepted = watch.judgement.is_some();
+                        }
                     }
                     _ => {}
                 }
@@ -234,6 +298,28 @@ impl Rollout {
                     h.ended = None;
                 })?;
                 self.forgiven_failures = self.forgiven_failures.min(self.index.totals.failed);
+            }
+            Verb::Override { gate } => {
+                self.gate_mut(gate)?.overridden = Some(by.to_owned());
+                if matches!(&self.mode, Mode::Paused(PauseWhy::Gate { gate: g, .. }) if g == gate) {
+                    self.mode = Mode::Running;
+                }
+                self.progress = at;
+            }
+            Verb::Resolve { once, done } => {
+                self.resolve_once(once, *done, by)?;
+                let waits = match &self.mode {
+                    Mode::Paused(PauseWhy::OnceUnknown { once: name, .. }) => name == once,
+                    Mode::Paused(PauseWhy::Condemned {
+                        by: Condemner::Once { once: name },
+                        ..
+                    }) => name == once,
+                    _ => false,
+                };
+                if waits {
+                    self.mode = Mode::Running;
+                }
+                self.progress = at;
             }
             Verb::Skip { host } => {
                 self.end_host(host, Phase::Skipped, Some("skipped by an operator".to_owned()), at)?;

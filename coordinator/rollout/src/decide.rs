@@ -20,15 +20,19 @@ impl Rollout {
             Mode::New | Mode::Ended { .. } => None,
             Mode::Ending { verdict, rollback } => self
                 .verdict_of_a_host()
+                .or_else(|| self.silence_of_once(now))
                 .or_else(|| self.silence(now))
                 .or_else(|| self.wind_up(verdict, rollback)),
             Mode::Running | Mode::Paused(_) => self
                 .verdict_of_a_host()
+                .or_else(|| self.verdict_of_once())
                 .or_else(|| self.budget())
+                .or_else(|| self.silence_of_once(now))
                 .or_else(|| self.silence(now))
                 .or_else(|| self.unreachable())
                 .or_else(|| self.come_back())
                 .or_else(|| self.continue_a_host())
+                .or_else(|| self.once_of_steps())
                 .or_else(|| self.go_on(now)),
         };
         decision.into_iter().collect()
@@ -52,13 +56,27 @@ impl Rollout {
     /// More failures than are tolerated.
     fn budget(&self) -> Option<Fact> {
         let limits = &self.plan.limits;
-        let stopped = matches!(self.mode, Mode::Paused(PauseWhy::Failures { .. }));
+        let stopped = matches!(
+            self.mode,
+            Mode::Paused(
+                PauseWhy::Failures { .. } | PauseWhy::Condemned { .. } | PauseWhy::Migrated { .. }
+            )
+        );
         if stopped || limits.on_failure == OnFailure::Continue {
             return None;
         }
         let failed = self.index.totals.failed;
         let tolerated = limits.max_failures.saturating_add(self.forgiven_failures);
-        (failed > tolerated).then_some(Fact::BudgetSpent { failed, tolerated: limits.max_failures })
+        if failed <= tolerated {
+            return None;
+        }
+        let tolerated = limits.max_failures;
+        let migrations = self.forbids_way_back();
+        if limits.on_failure == OnFailure::Rollback && !migrations.is_empty() {
+            let because = PauseWhy::Failures { failed, tolerated }.to_string();
+            return Some(Fact::Paused { why: PauseWhy::Migrated { migrations, because } });
+        }
+        Some(Fact::BudgetSpent { failed, tolerated })
     }
 
     /// A host from which nothing was heard for too long.
@@ -145,7 +163,10 @@ impl Rollout {
             let resumes = host.flight.is_some() || host.done > 0;
             return Some(self.commanded(i, host.attempt + u32::from(!resumes)));
         }
-        self.after_wave()
+        if !self.gates_hold() {
+            return self.verdict_of_gates();
+        }
+        self.after_wave(now)
     }
 
     /// The command that a host gets next; the same again where it has not answered the last.
@@ -179,6 +200,9 @@ impl Rollout {
                 Some(_) => {}
             }
         }
+        if let Some(fact) = self.wind_up_once() {
+            return fact;
+        }
         let quiet = self.index.working.is_empty();
         let rollback = rollback && self.index.totals.touched > 0;
         quiet.then_some(Fact::Ended { verdict, rollback })
@@ -203,9 +227,18 @@ impl Rollout {
         Fact::Ended { verdict, rollback: false }
     }
 
-    /// When the lack of progress becomes news.
+    /// It is over, and did not succeed.
+    pub(crate) fn failed(&self) -> Fact {
+        Fact::Ended { verdict: Verdict::Failed, rollback: false }
+    }
+
+    /// When the lack of progress becomes news. What happens once, gates and monitors have limits of their own.
     pub(crate) fn progress_deadline(&self) -> Option<Timestamp> {
-        let watched = self.mode == Mode::Running && self.promotion != Promotion::Awaited;
+        let otherwise = self.promotion == Promotion::Awaited
+            || self.once_in_flight().is_some()
+            || self.watch_under_way().is_some()
+            || !self.gates_hold();
+        let watched = self.mode == Mode::Running && !otherwise;
         watched.then(|| self.plan.limits.progress_deadline.after(self.progress))
     }
 }

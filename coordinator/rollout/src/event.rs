@@ -1,6 +1,6 @@
 //! What the machine is told.
 
-use dv_types::{HostName, Outcome, record::Verb};
+use dv_types::{GateAnswer, HostName, Outcome, Sample, record::Verb};
 
 /// Something that happened outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,18 @@ pub enum Event {
         by: String,
         /// Why, where a reason was given.
         reason: Option<String>,
+        /// Gates that are overridden from the start.
+        overrides: Vec<String>,
+    },
+    /// A gate answers.
+    Gate {
+        /// What.
+        answer: GateAnswer,
+    },
+    /// The service was looked at for one interval.
+    Sampled {
+        /// What was seen.
+        sample: Sample,
     },
     /// A coordinator takes the rollout up again; hosts count as out of contact until they are said to be back.
     Recover,

@@ -1,6 +1,12 @@
 //! May a host be commanded now? If not, what is it waiting on?
 
-use dv_types::{Fact, WaitingOn, plan::WaveKind, record::PauseWhy, report::Phase};
+use dv_types::{
+    Fact, Timestamp, WaitingOn,
+    monitor::Watching,
+    plan::{Turn, WaveKind},
+    record::PauseWhy,
+    report::Phase,
+};
 
 use crate::{
     Rollout,
@@ -26,6 +32,9 @@ impl Rollout {
                 WaitingOn::Wave { wave: current + 1 }
             });
         }
+        if let Some(k) = self.barrier(i) {
+            return Err(self.waiting_on_once(k));
+        }
         let max_parallel = self.current_wave().map_or(1, |w| w.max_parallel);
         let under_way = self.index.totals.working;
         if under_way >= max_parallel {
@@ -40,11 +49,18 @@ impl Rollout {
             Mode::Running => {}
             // What has begun is brought to its end, so that no host is left half-way; but a spent budget
             // means that going on is what does the harm.
-            Mode::Paused(why @ PauseWhy::Failures { .. }) => {
+            Mode::Paused(
+                why @ (PauseWhy::Failures { .. }
+                | PauseWhy::Condemned { .. }
+                | PauseWhy::Migrated { .. }),
+            ) => {
                 return Err(WaitingOn::Resume { why: why.clone() });
             }
             Mode::Paused(_) => {}
             _ => return Err(WaitingOn::Coordinator),
+        }
+        if let Some(k) = self.barrier(i) {
+            return Err(self.waiting_on_once(k));
         }
         let next = self.operations(i).get(self.hosts[i].done as usize);
         if next.is_some_and(dv_types::Operation::disrupts) {
@@ -68,9 +84,11 @@ impl Rollout {
     }
 
     /// Whether the wave under way has passed, and what follows.
-    pub(crate) fn after_wave(&self) -> Option<Fact> {
+    pub(crate) fn after_wave(&self, now: Timestamp) -> Option<Fact> {
         let Some(wave) = self.wave else {
             return Some(match self.plan.waves.len() {
+                // Nothing but what happens once.
+                0 if let Some(k) = self.open_once(Turn::Steps) => return self.begin_once(k, None),
                 0 => self.end(),
                 _ => Fact::WaveStarted { wave: 0 },
             });
@@ -83,6 +101,9 @@ impl Rollout {
             match self.promotion {
                 _ if !proven && self.empty_canary_accepted => {}
                 _ if !proven => return Some(Fact::Paused { why: PauseWhy::EmptyCanary }),
+                _ if proven && let Some(fact) = self.proof_of_canary(wave as usize, now) => {
+                    return fact;
+                }
                 Promotion::Given => {}
                 _ if self.plan.limits.auto_promote => {}
                 Promotion::NotYet => return Some(Fact::CanaryHealthy { wave }),
@@ -91,8 +112,32 @@ impl Rollout {
         }
         Some(match wave as usize + 1 < self.plan.waves.len() {
             true => Fact::WaveStarted { wave: wave + 1 },
-            false => self.end(),
+            false => match self.proof_of_fleet(now) {
+                Some(fact) => return fact,
+                None => self.end(),
+            },
         })
+    }
+
+    /// What the canary must still show before the others begin: the next fact, or the wait for it.
+    fn proof_of_canary(&self, wave: usize, now: Timestamp) -> Option<Option<Fact>> {
+        let healthy = |&i: &usize| {
+            self.places[i].wave == wave
+                && self.hosts[i].phase == Phase::Healthy
+                && self.hosts[i].connected
+        };
+        let first = (0..self.hosts.len()).find(healthy);
+        self.once_after(Turn::Canary, first).or_else(|| self.watched(Watching::Canary, now))
+    }
+
+    /// The same of the whole fleet, before the rollout can be called a success.
+    fn proof_of_fleet(&self, now: Timestamp) -> Option<Option<Fact>> {
+        if self.index.totals.healthy == 0 {
+            return None;
+        }
+        let healthy = |&i: &usize| self.hosts[i].phase == Phase::Healthy && self.hosts[i].connected;
+        let last = (0..self.hosts.len()).rev().find(healthy);
+        self.once_after(Turn::End, last).or_else(|| self.watched(Watching::Fleet, now))
     }
 
     fn healthy_in(&self, wave: usize) -> bool {

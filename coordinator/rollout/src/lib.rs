@@ -16,6 +16,10 @@
 //! | `decide` | the present state and time, and the decisions that follow |
 //! | `apply` | a record, and how it changes the state |
 //! | `operator` | which verb is possible when |
+//! | `preconditions` | the gates of a manifest, before anything is touched |
+//! | `once` | what happens once, however many hosts there are |
+//! | `database` | what was done to the database, and whether the old code can live with it |
+//! | `watching`, [`judge`] | the service is watched, and judged by what was seen |
 //! | [`moves`] | which phase of a host can follow which |
 //! | `host`, `index` | one host's state, and what is counted over all of them |
 //! | `gate` | may this host be commanded now, and if not, what is it waiting on |
@@ -26,19 +30,24 @@
 
 pub mod effect;
 pub mod event;
+pub mod judge;
 pub mod moves;
 pub mod planning;
 pub mod rollout;
 pub mod step;
 
 mod apply;
+mod database;
 mod decide;
 mod gate;
 mod host;
 mod index;
 mod observe;
+mod once;
 mod operator;
+mod preconditions;
 mod report;
+mod watching;
 
 pub use apply::IllegalRecord;
 pub use effect::Effect;

@@ -8,9 +8,11 @@ impl Rollout {
     /// The facts that an event brings: none where it brings nothing new.
     pub(crate) fn observe(&self, event: &Event) -> Result<Vec<Fact>, String> {
         match (event, &self.mode) {
-            (Event::Start { by, reason }, Mode::New) => {
-                Ok(vec![Fact::Started { by: by.clone(), reason: reason.clone() }])
-            }
+            (Event::Start { by, reason, overrides }, Mode::New) => Ok(vec![Fact::Started {
+                by: by.clone(),
+                reason: reason.clone(),
+                overrides: overrides.clone(),
+            }]),
             (Event::Start { .. }, _) => Err(format!("{} has begun already", self.id)),
             (_, Mode::New) => Err(format!("{} has not begun", self.id)),
             (Event::Operator { by, verb, reason }, _) => {
@@ -21,19 +23,39 @@ impl Rollout {
             (_, Mode::Ended { verdict, .. }) => Err(format!("{} has {verdict}", self.id)),
             (Event::Recover, _) => Ok(vec![Fact::Recovered]),
             (Event::Tick, _) => Ok(Vec::new()),
+            (Event::Gate { answer }, _) => {
+                let open = self.open_gates().contains(&answer.gate);
+                Ok(open
+                    .then(|| Fact::GateAnswered { answer: answer.clone() })
+                    .into_iter()
+                    .collect())
+            }
+            (Event::Sampled { sample }, _) => {
+                let awaited = self.watch_under_way().is_some();
+                let fact = || Fact::Sampled { sample: sample.clone() };
+                Ok(awaited.then(fact).into_iter().collect())
+            }
             (Event::Connected { host }, _) => {
-                self.known(host)?;
+                self.known_or_helper(host)?;
                 Ok(vec![Fact::Connected { host: host.clone() }])
             }
             (Event::Disconnected { host }, _) => {
-                let i = self.known(host)?;
-                let news = self.hosts[i].connected;
+                self.known_or_helper(host)?;
+                let news = self.contact(host).0;
                 Ok(news.then(|| Fact::Disconnected { host: host.clone() }).into_iter().collect())
             }
             (Event::Health { host, good, why }, _) => {
                 let i = self.known(host)?;
                 let news = self.hosts[i].good != Some(*good);
                 let fact = || Fact::Health { host: host.clone(), good: *good, why: why.clone() };
+                Ok(news.then(fact).into_iter().collect())
+            }
+            (Event::Outcome { host, outcome }, _)
+                if let Some((k, given)) = self.once_of(host, outcome.command) =>
+            {
+                let (once, host, outcome) = (k as u32, host.clone(), outcome.clone());
+                let news = given.answer.is_none();
+                let fact = || Fact::OnceReported { once, host, outcome };
                 Ok(news.then(fact).into_iter().collect())
             }
             (Event::Outcome { host, outcome }, _) => {
@@ -45,6 +67,10 @@ impl Rollout {
                 Ok((!given.reported).then(fact).into_iter().collect())
             }
         }
+    }
+
+    fn known_or_helper(&self, host: &HostName) -> Result<(), String> {
+        if self.helpers.contains_key(host) { Ok(()) } else { self.known(host).map(drop) }
     }
 
     fn known(&self, host: &HostName) -> Result<usize, String> {

@@ -1,9 +1,10 @@
 //! Which verb is possible when, and what to do instead where it is not.
 
-use dv_types::{HostName, plan::Kind, record::Verb, report::Phase};
+use dv_types::{HostName, Operation, plan::Kind, record::Verb, report::Phase};
 
 use crate::{
     Rollout,
+    once::State,
     rollout::{Mode, Promotion},
 };
 
@@ -29,6 +30,9 @@ impl Rollout {
         match verb {
             Verb::Pause if paused => Err(format!("{id} is paused already")),
             Verb::Resume if !paused => Err(format!("{id} is not paused")),
+            Verb::Resume => self.may_resume(),
+            Verb::Override { gate } => self.may_override(gate),
+            Verb::Resolve { once, .. } => self.may_resolve(once),
             Verb::Promote if self.promotion != Promotion::Awaited => {
                 Err(format!("{id} has no canary that waits to be promoted"))
             }
@@ -47,6 +51,57 @@ impl Rollout {
                 "only a host that is pending, failed or unreachable can be skipped",
             ),
             _ => Ok(()),
+        }
+    }
+
+    /// Going on does not answer what a person must say.
+    fn may_resume(&self) -> Result<(), String> {
+        let id = self.id;
+        for (planned, once) in self.plan.once.iter().zip(&self.once) {
+            let (name, smoke) =
+                (&planned.name, matches!(planned.operation, Operation::Smoke { .. }));
+            let says = match &once.state {
+                State::Unknown(known) => format!("nobody knows whether {name} was done ({known})"),
+                State::Failed(why) if !smoke => format!("{name} was not done ({why})"),
+                _ => continue,
+            };
+            return Err(format!(
+                "{says}: look, and say so with `dvctl rollout resolve {id} {name} --as done|not-done --reason WHY`"
+            ));
+        }
+        Ok(())
+    }
+
+    fn may_override(&self, gate: &str) -> Result<(), String> {
+        let id = self.id;
+        if !self.plan.gates.iter().any(|known| known == gate) {
+            let known = match self.plan.gates.as_slice() {
+                [] => "it has none".to_owned(),
+                gates => format!("it has {}", gates.join(", ")),
+            };
+            return Err(format!("{id} has no gate {gate}: {known}"));
+        }
+        if self.wave.is_some() {
+            return Err(format!("the gates of {id} have been passed already"));
+        }
+        Ok(())
+    }
+
+    fn may_resolve(&self, name: &str) -> Result<(), String> {
+        let id = self.id;
+        let Some(k) = self.once_named(name) else {
+            let names: Vec<_> = self.plan.once.iter().map(|once| once.name.as_str()).collect();
+            let known = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+            return Err(format!("{id} does no {name} once: it does {known}"));
+        };
+        match &self.once[k].state {
+            State::Unknown(_) | State::Failed(_) => Ok(()),
+            State::Pending => Err(format!("{name} has not begun: there is nothing to resolve")),
+            State::Working(flight) => Err(format!(
+                "{name} is under way on {}: wait for its outcome, which is unknown only when the host is lost",
+                flight.host
+            )),
+            State::Done => Err(format!("{name} is done: there is nothing to resolve")),
         }
     }
 

@@ -2,12 +2,18 @@
 
 use dv_types::{
     Report, WaitingOn,
-    report::{HostReport, Phase, State, StepReport},
+    plan::Turn,
+    report::{
+        GateReport, HostReport, MonitorReport, OnceReport, OnceState, Phase, State as Stands,
+        StepReport,
+    },
 };
 
 use crate::{
     Rollout,
+    once::State,
     rollout::{Mode, Promotion},
+    watching::Watch,
 };
 
 /// Operations that are named one by one when a person asks what is waited for.
@@ -40,6 +46,11 @@ impl Rollout {
             wave: (self.wave.map_or(0, |w| w + 1), self.plan.waves.len() as u32),
             totals: self.index.totals,
             hosts: Vec::new(),
+            gates: self.gate_reports(),
+            once: self.once_reports(),
+            migrations: self.migrations(),
+            database: self.plan.database.clone(),
+            monitor: self.monitor_reports(),
             waiting: self.waiting(),
             rollback: matches!(
                 self.mode,
@@ -49,15 +60,15 @@ impl Rollout {
         }
     }
 
-    fn state(&self) -> State {
+    fn state(&self) -> Stands {
         match &self.mode {
             Mode::New | Mode::Running if self.promotion == Promotion::Awaited => {
-                State::AwaitingPromotion
+                Stands::AwaitingPromotion
             }
-            Mode::New | Mode::Running => State::Running,
-            Mode::Paused(why) => State::Paused(why.clone()),
-            Mode::Ending { verdict, .. } => State::Ending(*verdict),
-            Mode::Ended { verdict, .. } => State::Ended(*verdict),
+            Mode::New | Mode::Running => Stands::Running,
+            Mode::Paused(why) => Stands::Paused(why.clone()),
+            Mode::Ending { verdict, .. } => Stands::Ending(*verdict),
+            Mode::Ended { verdict, .. } => Stands::Ended(*verdict),
         }
     }
 
@@ -89,11 +100,98 @@ impl Rollout {
                 .filter(|&i| self.hosts[i].phase == Phase::Pending)
                 .filter_map(|i| self.reconnect(i)),
         );
+        waiting.extend(self.waiting_besides_hosts());
         if waiting.is_empty() {
             let next = self.index.startable.first().and_then(|&i| self.may_begin(i).err());
             waiting.push(next.unwrap_or(WaitingOn::Coordinator));
         }
         waiting
+    }
+
+    /// Gates, what happens once, and the monitor.
+    fn waiting_besides_hosts(&self) -> Vec<WaitingOn> {
+        let mut waiting = Vec::new();
+        let gates = self.open_gates();
+        if self.wave.is_none() && !gates.is_empty() {
+            waiting.push(WaitingOn::Gates { gates });
+        }
+        let due = || {
+            let after =
+                [Turn::Canary, Turn::End].into_iter().filter_map(|turn| self.open_once(turn));
+            let at_barrier = self.index.answered.iter().chain(self.index.startable.first());
+            let due = at_barrier.filter_map(|&i| self.barrier(i)).chain(after).next();
+            due.filter(|_| {
+                self.index.totals.working + self.index.totals.pending == 0 || self.wave.is_some()
+            })
+        };
+        let under_way = self.once_in_flight().map(|(k, _)| k);
+        let nobody = under_way.is_none() && self.mode == Mode::Running && self.stands_still();
+        if let Some(k) = under_way.or_else(|| nobody.then(due).flatten()) {
+            waiting.push(self.waiting_on_once(k));
+        }
+        if let Some((_, until)) = self.watch_under_way() {
+            waiting.push(WaitingOn::Monitor { until });
+        }
+        waiting
+    }
+
+    /// No host carries anything out.
+    fn stands_still(&self) -> bool {
+        self.index.working.iter().all(|&i| self.hosts[i].flight.is_none())
+    }
+
+    fn gate_reports(&self) -> Vec<GateReport> {
+        let gates = self.plan.gates.iter().zip(&self.gates);
+        gates
+            .map(|(name, gate)| GateReport {
+                gate: name.clone(),
+                answer: gate.answer.clone(),
+                overridden: gate.overridden.clone(),
+            })
+            .collect()
+    }
+
+    fn once_reports(&self) -> Vec<OnceReport> {
+        let steps = self.plan.once.iter().zip(&self.once);
+        steps
+            .map(|(planned, once)| {
+                let last = once.last();
+                let answer = last.and_then(|given| given.answer.as_ref());
+                OnceReport {
+                    name: planned.name.clone(),
+                    operation: planned.operation.to_string(),
+                    state: match once.state {
+                        State::Pending => OnceState::Pending,
+                        State::Working(_) => OnceState::Working,
+                        State::Done => OnceState::Done,
+                        State::Failed(_) => OnceState::Failed,
+                        State::Unknown(_) => OnceState::Unknown,
+                    },
+                    host: last.map(|given| given.host.clone()),
+                    command: last.map(|given| given.command),
+                    since: last.map(|given| given.since),
+                    took: answer.map(|answer| answer.took),
+                    result: answer.map(|answer| answer.result.clone()),
+                    evidence: answer.and_then(|answer| answer.evidence.clone()),
+                    resolved_by: once.resolved_by.clone(),
+                }
+            })
+            .collect()
+    }
+
+    fn monitor_reports(&self) -> Vec<MonitorReport> {
+        let until = |watch: &Watch| self.watch_window(watch.watching).after(watch.since);
+        self.watches
+            .iter()
+            .map(|watch| MonitorReport {
+                watching: watch.watching,
+                since: watch.since,
+                until: until(watch),
+                samples: watch.samples.len() as u32,
+                last: watch.samples.last().cloned(),
+                judgement: watch.judgement.clone(),
+            })
+            .collect()
     }
 
     /// What a host waits on.

@@ -1,15 +1,21 @@
 //! The machine's state, and its turn.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use dv_types::{
     Command, CommandId, Epoch, Evidence, Fact, HostName, Operation, Plan, Record, RolloutId,
     Timestamp,
     plan::{PlannedHost, Wave},
-    record::{PauseWhy, Verdict},
+    record::{PauseWhy, Verb, Verdict},
 };
 
-use crate::{Effect, Event, IllegalRecord, Rejected, Step, Turn, host::Host, index::Index};
+use crate::{
+    Effect, Event, IllegalRecord, Rejected, Step, Turn, host::Host, index::Index, once::Once,
+    preconditions::Precondition, watching::Watch,
+};
 
 /// One rollout: a fold over its records.
 #[derive(Debug)]
@@ -23,6 +29,13 @@ pub struct Rollout {
     pub(crate) places: Vec<Place>,
     names: HashMap<HostName, usize>,
     pub(crate) index: Index,
+    /// In the order of the plan.
+    pub(crate) gates: Vec<Precondition>,
+    /// In the order of the plan.
+    pub(crate) once: Vec<Once>,
+    /// Of hosts that are not the plan's and carry out what happens once: in contact or not, and since when.
+    pub(crate) helpers: BTreeMap<HostName, (bool, Timestamp)>,
+    pub(crate) watches: Vec<Watch>,
     pub(crate) mode: Mode,
     /// The wave that is under way.
     pub(crate) wave: Option<u32>,
@@ -90,9 +103,15 @@ impl Rollout {
         for (i, host) in hosts.iter().enumerate() {
             index.add(i, places[i].wave, host);
         }
+        let helpers = plan.once.iter().flat_map(|once| &once.hosts);
+        let helpers = helpers.filter(|host| !names.contains_key(*host));
         Self {
             id,
             plan_hash: plan.hash(),
+            gates: vec![Precondition::default(); plan.gates.len()],
+            once: vec![Once::default(); plan.once.len()],
+            helpers: helpers.map(|host| (host.clone(), (false, began))).collect(),
+            watches: Vec::new(),
             plan,
             hosts,
             places,
@@ -179,12 +198,47 @@ impl Rollout {
             Fact::Reported { host, outcome } => {
                 vec![Effect::Acknowledge { host: host.clone(), command: outcome.command }]
             }
-            Fact::Connected { host } => self.host(host).map(|i| self.greet(i)).unwrap_or_default(),
-            Fact::Ended { .. } if self.plan.watch.is_some() => {
-                self.plan.hosts.iter().map(|h| Effect::Unwatch { host: h.name.clone() }).collect()
+            Fact::Connected { host } => {
+                let mut effects = self.host(host).map(|i| self.greet(i)).unwrap_or_default();
+                effects.extend(self.greet_once(host));
+                effects
+            }
+            Fact::Started { .. } => self.ask_gates(),
+            Fact::Recovered => self.ask_gates().into_iter().chain(self.observe_service()).collect(),
+            Fact::Operator { verb: Verb::Resume, .. } => self.ask_gates(),
+            Fact::OnceCommanded { .. } => self
+                .once_in_flight()
+                .map(|(k, flight)| self.send_once(k, flight))
+                .into_iter()
+                .collect(),
+            Fact::OnceCancelling { .. } => self
+                .once_in_flight()
+                .map(|(_, flight)| Effect::Cancel {
+                    host: flight.host.clone(),
+                    command: flight.command,
+                })
+                .into_iter()
+                .collect(),
+            Fact::OnceReported { host, outcome, .. } => {
+                vec![Effect::Acknowledge { host: host.clone(), command: outcome.command }]
+            }
+            Fact::MonitorStarted { .. } => self.observe_service().into_iter().collect(),
+            Fact::Judged { .. } => vec![Effect::StopSampling],
+            Fact::Ended { .. } => {
+                let watched = self.plan.watch.iter().flat_map(|_| &self.plan.hosts);
+                let unwatch = watched.map(|h| Effect::Unwatch { host: h.name.clone() });
+                let sampled = self.watches.last().filter(|watch| watch.judgement.is_none());
+                unwatch.chain(sampled.map(|_| Effect::StopSampling)).collect()
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Asks the gates that have not answered.
+    fn ask_gates(&self) -> Vec<Effect> {
+        let gates = self.open_gates();
+        let asks = self.wave.is_none() && !gates.is_empty() && !self.is_ended();
+        if asks { vec![Effect::AskGates { gates }] } else { Vec::new() }
     }
 
     /// What a host that comes into contact must hear.
@@ -221,7 +275,9 @@ impl Rollout {
         if self.is_ended() {
             return Vec::new();
         }
-        self.index.working.iter().flat_map(|&i| self.unanswered(i)).collect()
+        let hosts = self.index.working.iter().flat_map(|&i| self.unanswered(i));
+        let once = self.once_in_flight().filter(|(_, flight)| self.contact(&flight.host).0);
+        hosts.chain(once.map(|(k, flight)| self.send_once(k, flight))).collect()
     }
 
     /// When the machine wants a [`Event::Tick`] at the latest.
@@ -231,7 +287,12 @@ impl Rollout {
             Mode::New | Mode::Ended { .. } => None,
             _ => {
                 let alarm = self.index.alarms.first().map(|(at, _)| *at);
-                [alarm, self.progress_deadline()].into_iter().flatten().min()
+                let watch = match self.mode {
+                    Mode::Running => self.watch_under_way().map(|(_, until)| until),
+                    _ => None,
+                };
+                let alarms = [alarm, self.once_alarm(), watch, self.progress_deadline()];
+                alarms.into_iter().flatten().min()
             }
         }
     }

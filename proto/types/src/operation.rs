@@ -213,6 +213,28 @@ impl Operation {
         }
     }
 
+    /// The same with every text that a command is made of changed by `fill`.
+    #[must_use]
+    pub fn map_texts(&self, fill: &dyn Fn(&str) -> String) -> Self {
+        let all = |argv: &[String]| argv.iter().map(|text| fill(text)).collect::<Vec<_>>();
+        let mut mapped = self.clone();
+        match &mut mapped {
+            Self::Run { argv, .. } => *argv = all(argv),
+            Self::Backup { create, proof, .. } => {
+                *create = all(create);
+                proof.file = proof.file.as_deref().map(fill);
+                proof.command = proof.command.as_deref().map(all);
+            }
+            Self::Migrate { check, upgrade, .. } => (*check, *upgrade) = (all(check), all(upgrade)),
+            Self::Downgrade { check, downgrade, .. } => {
+                (*check, *downgrade) = (all(check), all(downgrade));
+            }
+            Self::Smoke { smoke, .. } => smoke.command = smoke.command.as_deref().map(all),
+            _ => {}
+        }
+        mapped
+    }
+
     /// What the host's policy must list for it.
     #[must_use]
     pub fn subjects(&self) -> Vec<Subject> {

@@ -3,7 +3,7 @@
 use dv_types::{
     HostName, Plan, Quota,
     manifest::{OnFailure, Strategy},
-    plan::Kind,
+    plan::{Kind, Program},
 };
 
 use super::waves::{Candidate, limits, waves};
@@ -36,7 +36,17 @@ pub fn catch_up(of: &Rollout, hosts: &[HostName]) -> Plan {
         waves: waves(&strategy, None, &candidates),
         limits: limits(&strategy, hosts.len() as u32),
         hosts,
+        // What happens once has happened, and what was to be shown was shown.
+        gates: Vec::new(),
+        once: Vec::new(),
+        monitor: None,
+        programs: without_barriers(&plan.programs),
         notes: Vec::new(),
         ..Plan::clone(plan)
     }
+}
+
+fn without_barriers(programs: &[Program]) -> Vec<Program> {
+    let program = |p: &Program| Program { operations: p.operations.clone(), barriers: Vec::new() };
+    programs.iter().map(program).collect()
 }

@@ -3,14 +3,23 @@
 use std::collections::BTreeMap;
 
 use dv_types::{
-    Finding, HostFacts, HostName, Plan, Subject,
+    Finding, HostFacts, HostName, MigrationKind, Operation, Plan, Subject,
     manifest::{OnFailure, Step},
     plan::{Note, Severity},
 };
 
-use super::program::{Meaning, needs_version};
+use super::{
+    forward::Asked,
+    once,
+    program::{Meaning, needs_version},
+};
 
-pub(super) fn check(plan: &Plan, facts: &[HostFacts], meaning: &Meaning) -> Vec<Note> {
+pub(super) fn check(
+    plan: &Plan,
+    facts: &[HostFacts],
+    asked: &Asked,
+    meaning: &Meaning,
+) -> Vec<Note> {
     let mut notes = Notes(Vec::new());
     if facts.is_empty() {
         notes.error("no host of the fleet matches the manifest's `hosts`: see `dvctl hosts` for names and labels");
@@ -19,6 +28,9 @@ pub(super) fn check(plan: &Plan, facts: &[HostFacts], meaning: &Meaning) -> Vec<
     names(plan, facts, &mut notes);
     reachability(plan, facts, &mut notes);
     findings(facts, &mut notes);
+    findings(&asked.helpers, &mut notes);
+    places(plan, asked, &mut notes);
+    migrations(plan, asked, &mut notes);
     versions(plan, facts, meaning, &mut notes);
     availability(plan, facts, &mut notes);
     ways_back(plan, facts, &mut notes);
@@ -80,6 +92,62 @@ fn findings(facts: &[HostFacts], notes: &mut Notes) {
             [host] => notes.host_error(host, text),
             hosts => notes.error(format!("{}: {text}", list(hosts))),
         }
+    }
+}
+
+/// Whatever happens once has a host for it.
+fn places(plan: &Plan, asked: &Asked, notes: &mut Notes) {
+    for (name, on, _) in once::steps(&plan.manifest, &plan.version) {
+        if !once::is_placed(on) {
+            continue;
+        }
+        let fleet = asked.helpers.iter().map(|host| (&host.name, &host.labels));
+        let hosts = once::hosts(on, fleet);
+        let there =
+            |name: &HostName| asked.helpers.iter().any(|host| host.name == *name && host.connected);
+        if hosts.is_empty() {
+            notes.error(format!(
+                "no host of the fleet is where `{name}` is to happen once: see `dvctl hosts` for names and labels"
+            ));
+        } else if !hosts.iter().any(there) {
+            let hosts: Vec<_> = hosts.iter().collect();
+            notes.error(format!(
+                "`{name}` is to happen once on {}, which is not in contact: see `systemctl status dv-agent` on it",
+                list(&hosts)
+            ));
+        }
+    }
+}
+
+/// Which migrations are pending, and what they mean for the way back.
+fn migrations(plan: &Plan, asked: &Asked, notes: &mut Notes) {
+    let migrates = plan.once.iter().any(|once| matches!(once.operation, Operation::Migrate { .. }));
+    if !migrates {
+        return;
+    }
+    let Some(schema) = &plan.schema else {
+        let why = match &asked.schema {
+            Some(Finding::Refused(why) | Finding::NotFound(why) | Finding::Failed(why)) => {
+                why.as_str()
+            }
+            _ => "no host that may ask is in contact",
+        };
+        notes.warning(format!(
+            "which migrations are pending can't be told before the rollout: {why}"
+        ));
+        return;
+    };
+    let breaking: Vec<_> = schema
+        .pending
+        .iter()
+        .filter(|migration| migration.kind != MigrationKind::Expand)
+        .map(ToString::to_string)
+        .collect();
+    if !breaking.is_empty() && plan.limits.on_failure == OnFailure::Rollback {
+        notes.warning(format!(
+            "after {} the code before it can't run: a failure then pauses the rollout instead of rolling it back, and a person decides about the database",
+            breaking.join(", ")
+        ));
     }
 }
 

@@ -9,17 +9,23 @@
 //! | `forward` | a new version goes out |
 //! | `check` | what is to be said against, or of, such a plan |
 //! | `reverse` | a rollout is taken back |
+//! | `once` | what happens once, and where |
+//! | `database` | what becomes of the database when a rollout is taken back |
 //! | `catch_up` | hosts that were out of reach follow |
 
 mod catch_up;
 mod check;
+mod database;
 mod forward;
+mod once;
 mod program;
 mod reverse;
 mod select;
 mod waves;
 
 pub use catch_up::catch_up;
-pub use forward::forward;
+pub use database::{Wish, way_back};
+pub use forward::{Asked, forward};
+pub use once::{helpers, schema_question};
 pub use reverse::reverse;
 pub use select::{probing, select, subjects};

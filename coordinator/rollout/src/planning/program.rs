@@ -6,10 +6,10 @@ use dv_types::{
     Commit, Digest, Finding, HostFacts, Manifest, Operation, Subject, Version,
     manifest::{Step, UnitStep},
     operation::UnitVerb,
-    plan::Program,
+    plan::{Barrier, Program},
 };
 
-use super::select::probing;
+use super::{once, select::probing};
 
 /// What a version means, found out once for the whole fleet.
 #[derive(Debug, Default)]
@@ -40,7 +40,13 @@ impl Meaning {
 /// The operations that bring `version` to a host; steps whose version has no known meaning are left out.
 pub(super) fn forward(manifest: &Manifest, version: &Version, meaning: &Meaning) -> Program {
     let mut operations = Vec::new();
-    for step in &manifest.steps {
+    let mut barriers = Vec::new();
+    for (i, step) in manifest.steps.iter().enumerate() {
+        if once::of_step(step, i + 1, version).is_some() {
+            let (before, once) = (operations.len() as u32, barriers.len() as u32);
+            barriers.push(Barrier { before, once });
+            continue;
+        }
         match step {
             Step::Image(s) => {
                 let tag = fill(&s.tag, Some(version));
@@ -75,7 +81,7 @@ pub(super) fn forward(manifest: &Manifest, version: &Version, meaning: &Meaning)
         }
     }
     operations.extend(verification(manifest));
-    Program { operations }
+    Program { operations, barriers }
 }
 
 /// The operation of a step that makes a host run what is there: the same forward and back.
@@ -89,7 +95,9 @@ pub(super) fn activation(step: &Step) -> Option<Operation> {
         Step::Restart(s) => Some(unit(s, UnitVerb::Restart)),
         Step::Start(s) => Some(unit(s, UnitVerb::Start)),
         Step::Stop(s) => Some(unit(s, UnitVerb::Stop)),
-        Step::Image(_) | Step::Checkout(_) | Step::Run(_) => None,
+        Step::Image(_) | Step::Checkout(_) | Step::Run(_) | Step::Backup(_) | Step::Migrate(_) => {
+            None
+        }
     }
 }
 

@@ -7,10 +7,12 @@ use dv_types::{
     Finding, HostName, Operation, Plan, Subject,
     manifest::{OnFailure, Step, Strategy},
     outcome::{Evidence, Tags},
-    plan::{Kind, Note, PlannedHost, Program, Severity},
+    plan::{Barrier, Database, Kind, Note, PlannedHost, PlannedOnce, Program, Severity, Turn, Way},
 };
 
 use super::{
+    database::{backup_step, migrate_step},
+    once,
     program::{activation, fill, needs_version, verification},
     waves::{Candidate, limits, waves},
 };
@@ -21,7 +23,7 @@ use crate::Rollout;
 /// It has no canary, and no failure stops it: a host that can't go back is no reason to leave another on a
 /// release that was found bad. `min_available` holds, save with `all_at_once`.
 #[must_use]
-pub fn reverse(of: &Rollout, catch_ups: &[Rollout], all_at_once: bool) -> Plan {
+pub fn reverse(of: &Rollout, catch_ups: &[Rollout], all_at_once: bool, database: Database) -> Plan {
     let mut programs: Vec<Program> = Vec::new();
     let mut hosts: Vec<PlannedHost> = Vec::new();
     let mut notes: Vec<Note> = Vec::new();
@@ -48,7 +50,7 @@ pub fn reverse(of: &Rollout, catch_ups: &[Rollout], all_at_once: bool) -> Plan {
             };
             let program = programs.iter().position(|p| p.operations == operations);
             let program = program.unwrap_or_else(|| {
-                programs.push(Program { operations });
+                programs.push(Program { operations, barriers: Vec::new() });
                 programs.len() - 1
             });
             let planned = rollout.planned(i);
@@ -89,11 +91,24 @@ pub fn reverse(of: &Rollout, catch_ups: &[Rollout], all_at_once: bool) -> Plan {
             plan.limits.min_available.saturating_sub(outside)
         }
     };
+    let mut once = once_back(of, &database);
+    for program in &mut programs {
+        let before = (0..once.len() as u32).map(|once| Barrier { before: 0, once });
+        program.barriers.extend(before);
+    }
+    if let Some(smoke) = &plan.manifest.smoke {
+        once.extend(once::smoke(smoke, &plan.version, false));
+    }
     Plan {
         format: Plan::FORMAT,
         service: plan.service.clone(),
         version: plan.version.clone(),
         kind: Kind::Reversal { of: of.id() },
+        gates: Vec::new(),
+        once,
+        monitor: None,
+        schema: None,
+        database: Some(database),
         manifest: plan.manifest.clone(),
         programs,
         waves,
@@ -102,6 +117,61 @@ pub fn reverse(of: &Rollout, catch_ups: &[Rollout], all_at_once: bool) -> Plan {
         hosts,
         notes,
     }
+}
+
+/// What happens once on the way back, before the first host: what is undone that happened once, the last first, and
+/// then the database.
+fn once_back(of: &Rollout, database: &Database) -> Vec<PlannedOnce> {
+    let version = &of.plan.version;
+    let id = of.id.to_string();
+    // The commands name the rollout that is taken back, not the one that does it.
+    let all = |argv: &[String], count: usize| -> Vec<String> {
+        let count = count.to_string();
+        let fill = |a: &String| {
+            fill(a, Some(version)).replace("${rollout}", &id).replace("${count}", &count)
+        };
+        argv.iter().map(fill).collect()
+    };
+    let where_it_ran = |name: &str| -> Vec<HostName> {
+        let k = of.once_named(name);
+        k.and_then(|k| of.once[k].last()).map(|given| given.host.clone()).into_iter().collect()
+    };
+    let mut back = Vec::new();
+    for (i, step) in of.plan.manifest.steps.iter().enumerate().rev() {
+        let Step::Run(s) = step else { continue };
+        let (Some(_), Some(undo)) = (&s.once, &s.undo) else { continue };
+        let name = once::run_name(i + 1);
+        let hosts = where_it_ran(&name);
+        if !hosts.is_empty() {
+            let (argv, timeout, repeatable) = (all(undo, 0), s.timeout, s.repeatable);
+            let operation = Operation::Run { argv, timeout, repeatable };
+            back.push(PlannedOnce {
+                name: format!("undo-{name}"),
+                turn: Turn::Steps,
+                hosts,
+                operation,
+            });
+        }
+    }
+    let (name, ran, operation) = match &database.way {
+        Way::Code => return back,
+        Way::Downgrade { migrations } => {
+            let Some(step) = migrate_step(of) else { return back };
+            let downgrade = all(step.downgrade.as_deref().unwrap_or_default(), migrations.len());
+            let (check, head) = (all(&step.check, 0), of.head_after().flatten());
+            let operation = Operation::Downgrade { check, downgrade, head, timeout: step.timeout };
+            ("downgrade", "migrate", operation)
+        }
+        Way::Restore => {
+            let Some(step) = backup_step(of) else { return back };
+            let argv = all(step.restore.as_deref().unwrap_or_default(), 0);
+            let operation = Operation::Run { argv, timeout: step.timeout, repeatable: false };
+            ("restore", "backup", operation)
+        }
+    };
+    let (name, hosts) = (name.to_owned(), where_it_ran(ran));
+    back.push(PlannedOnce { name, turn: Turn::Steps, hosts, operation });
+    back
 }
 
 fn strategy_back(strategy: &Strategy, all_at_once: bool, hosts: u32) -> Strategy {
@@ -172,6 +242,9 @@ fn way_back(rollout: &Rollout, i: usize) -> Result<Vec<Operation>, String> {
                     timeout: s.timeout,
                 });
             }
+            // What happened once is undone once, before the first host.
+            Step::Backup(_) | Step::Migrate(_) => {}
+            Step::Run(s) if s.once.is_some() => {}
             Step::Run(s) => {
                 let begun = rollout.was_begun(i, at);
                 at += 1;

@@ -6,7 +6,7 @@ use dv_types::{
     probe::Probing,
 };
 
-use super::program::fill;
+use super::{once, program::fill};
 
 /// The hosts of the fleet that the manifest means, by name.
 pub fn select<'f>(
@@ -32,7 +32,27 @@ pub fn select<'f>(
 /// What each host is asked about: whether its policy allows it, what is there, what the version means.
 #[must_use]
 pub fn subjects(manifest: &Manifest, version: &Version) -> Vec<Subject> {
-    let steps = manifest.steps.iter().map(|step| match step {
+    let steps = manifest.steps.iter().enumerate().flat_map(|(i, step)| match step {
+        step if let Some((_, on, operation)) = once::of_step(step, i + 1, version) => {
+            // Where it is said where it runs, only those hosts are asked.
+            if once::is_placed(on) { Vec::new() } else { operation.subjects() }
+        }
+        step => on_every_host(step, version).into_iter().collect(),
+    });
+    let smoke = manifest.smoke.iter().flat_map(dv_types::manifest::Smoke::subjects);
+    let probes = manifest.health.iter().flat_map(|h| [&h.live, &h.ready]).flatten();
+    let probes = probes.filter_map(|p| p.command.clone()).map(|argv| Subject::Command { argv });
+    let mut subjects = Vec::new();
+    for subject in steps.chain(smoke).chain(probes) {
+        if !subjects.contains(&subject) {
+            subjects.push(subject);
+        }
+    }
+    subjects
+}
+
+fn on_every_host(step: &Step, version: &Version) -> Option<Subject> {
+    Some(match step {
         Step::Image(s) => Subject::Image {
             repository: s.repository.clone(),
             resolve: Some(fill(&s.tag, Some(version))),
@@ -45,16 +65,8 @@ pub fn subjects(manifest: &Manifest, version: &Version) -> Vec<Subject> {
             Subject::Command { argv: s.argv.iter().map(|a| fill(a, Some(version))).collect() }
         }
         Step::Restart(s) | Step::Start(s) | Step::Stop(s) => Subject::Unit { unit: s.unit.clone() },
-    });
-    let probes = manifest.health.iter().flat_map(|h| [&h.live, &h.ready]).flatten();
-    let probes = probes.filter_map(|p| p.command.clone()).map(|argv| Subject::Command { argv });
-    let mut subjects = Vec::new();
-    for subject in steps.chain(probes) {
-        if !subjects.contains(&subject) {
-            subjects.push(subject);
-        }
-    }
-    subjects
+        Step::Backup(_) | Step::Migrate(_) => return None,
+    })
 }
 
 /// How a manifest's probes are asked; nothing where it has none.
