@@ -293,13 +293,10 @@ impl Rollout {
         CommandId { rollout: self.id, number: self.last_command + 1 }
     }
 
-    /// What the first command of `step` that left evidence on a host found; later attempts found their own traces.
-    pub(crate) fn first_evidence(&self, i: usize, step: usize) -> Option<&Evidence> {
-        self.hosts[i]
-            .given
-            .iter()
-            .filter(|g| g.step as usize == step)
-            .find_map(|g| g.evidence.as_ref())
+    /// What the commands of `step` on a host left as evidence, the first of them first.
+    pub(crate) fn evidence(&self, i: usize, step: usize) -> impl Iterator<Item = &Evidence> {
+        let of_step = self.hosts[i].given.iter().filter(move |g| g.step as usize == step);
+        of_step.filter_map(|g| g.evidence.as_ref())
     }
 
     /// Whether a host was told to carry out `step`, and did not refuse.

@@ -9,6 +9,7 @@
 //! | `forward` | a new version goes out |
 //! | `check` | what is to be said against, or of, such a plan |
 //! | `reverse` | a rollout is taken back |
+//! | `trail` | what was done to a host, and what was there before |
 //! | `catch_up` | hosts that were out of reach follow |
 
 mod catch_up;
@@ -17,6 +18,7 @@ mod forward;
 mod program;
 mod reverse;
 mod select;
+mod trail;
 mod waves;
 
 pub use catch_up::catch_up;

@@ -3,4 +3,5 @@
 mod diagram;
 mod properties;
 mod scenarios;
+mod way_back;
 mod world;

@@ -8,8 +8,9 @@ use std::{
 
 use dv_rollout::{Effect, Event, Rejected, Rollout, planning};
 use dv_types::{
-    Command, CommandId, Digest, Epoch, Fact, Finding, HostFacts, HostName, Labels, Manifest,
-    OpResult, Operation, Outcome, Plan, Record, Report, RolloutId, Span, Subject, Timestamp,
+    Command, CommandId, Commit, Digest, Epoch, Fact, Finding, HostFacts, HostName, Labels,
+    Manifest, OpResult, Operation, Outcome, Plan, Record, Report, RolloutId, Span, Subject,
+    Timestamp,
     outcome::{Evidence, ImageId, Output, Tags},
     plan::Kind,
     record::Verb,
@@ -29,6 +30,8 @@ pub(crate) struct Agent {
     /// How often each number was carried out.
     pub(crate) executed: HashMap<CommandId, u32>,
     pub(crate) tags: Tags,
+    /// What its working tree is at, where the service has one.
+    pub(crate) commit: Option<Commit>,
 }
 
 pub(crate) struct World {
@@ -50,6 +53,10 @@ pub(crate) fn number(host: &HostName) -> usize {
 pub(crate) fn image(n: u8) -> ImageId {
     let digest = Digest::new(format!("sha256:{}", format!("{n:02x}").repeat(32))).unwrap();
     ImageId { id: digest.clone(), digest: Some(digest) }
+}
+
+pub(crate) fn commit(n: u8) -> Commit {
+    Commit::new(format!("{n:02x}").repeat(20)).unwrap()
 }
 
 pub(crate) fn manifest(strategy: &str) -> Manifest {
@@ -106,15 +113,20 @@ impl World {
     /// A begun rollout whose hosts are all in contact.
     pub(crate) fn new(plan: Plan) -> Self {
         let mut world = Self::unstarted(plan);
-        let hosts: Vec<_> = world.agents.keys().cloned().collect();
+        world.start();
+        world
+    }
+
+    /// It begins, and every host is in contact.
+    pub(crate) fn start(&mut self) {
+        let hosts: Vec<_> = self.agents.keys().cloned().collect();
         let start = Event::Start { by: "alice".to_owned(), reason: None };
         let mut events = vec![start];
         for name in hosts {
-            world.agents.get_mut(&name).unwrap().connected = true;
+            self.agents.get_mut(&name).unwrap().connected = true;
             events.push(Event::Connected { host: name });
         }
-        world.turn(events);
-        world
+        self.turn(events);
     }
 
     pub(crate) fn unstarted(plan: Plan) -> Self {
@@ -206,7 +218,7 @@ impl World {
         };
         *agent.executed.entry(id).or_default() += 1;
         let result = result(&command.operation);
-        let evidence = result.is_done().then(|| act(&mut agent.tags, &command.operation)).flatten();
+        let evidence = result.is_done().then(|| act(agent, &command.operation)).flatten();
         agent.outcomes.insert(id, outcome(id, result, now, evidence));
         agent.unacknowledged.insert(id);
         self.report_outcomes(n);
@@ -332,21 +344,25 @@ impl World {
     }
 }
 
-fn act(tags: &mut Tags, operation: &Operation) -> Option<Evidence> {
-    let before = tags.clone();
+fn act(agent: &mut Agent, operation: &Operation) -> Option<Evidence> {
+    let before = agent.tags.clone();
     match operation {
         Operation::TagImage { digest, .. } => {
             let new = ImageId { id: digest.clone(), digest: Some(digest.clone()) };
-            if tags.latest.as_ref() != Some(&new) {
-                *tags = Tags { latest: Some(new), previous: before.latest.clone() };
+            if before.latest.as_ref() != Some(&new) {
+                agent.tags = Tags { latest: Some(new), previous: before.latest.clone() };
             }
         }
         Operation::RestoreTags { latest, previous, .. } => {
-            *tags = Tags { latest: Some(latest.clone()), previous: previous.clone() };
+            agent.tags = Tags { latest: Some(latest.clone()), previous: previous.clone() };
+        }
+        Operation::Checkout { commit, .. } => {
+            let before = agent.commit.replace(commit.clone())?;
+            return Some(Evidence::Commit { before, after: commit.clone() });
         }
         _ => return None,
     }
-    Some(Evidence::Tags { before, after: tags.clone() })
+    Some(Evidence::Tags { before, after: agent.tags.clone() })
 }
 
 fn outcome(
