@@ -30,8 +30,23 @@ pub fn select<'f>(
 }
 
 /// What each host is asked about: whether its policy allows it, what is there, what the version means.
+///
+/// Of an `undo` as if this version were the one before. It runs with what each host ran before, but a policy's
+/// patterns take an argument whole: one that allows every version (`"*"`) answers the same, and one that lists
+/// versions one by one lacks this one, to which the next rollout may have to go back.
 #[must_use]
 pub fn subjects(manifest: &Manifest, version: &Version) -> Vec<Subject> {
+    let mut subjects = Vec::new();
+    for subject in there(manifest, version).chain(back(manifest, version)) {
+        if !subjects.contains(&subject) {
+            subjects.push(subject);
+        }
+    }
+    subjects
+}
+
+/// What is acted on, or asked, on the way there.
+pub(super) fn there(manifest: &Manifest, version: &Version) -> impl Iterator<Item = Subject> {
     let steps = manifest.steps.iter().map(|step| match step {
         Step::Image(s) => Subject::Image {
             repository: s.repository.clone(),
@@ -41,20 +56,30 @@ pub fn subjects(manifest: &Manifest, version: &Version) -> Vec<Subject> {
         Step::Checkout(s) => {
             Subject::Tree { tree: s.tree.clone(), resolve: Some(fill(&s.reference, Some(version))) }
         }
-        Step::Run(s) => {
-            Subject::Command { argv: s.argv.iter().map(|a| fill(a, Some(version))).collect() }
-        }
+        Step::Run(s) => command(&s.argv, version),
         Step::Restart(s) | Step::Start(s) | Step::Stop(s) => Subject::Unit { unit: s.unit.clone() },
     });
     let probes = manifest.health.iter().flat_map(|h| [&h.live, &h.ready]).flatten();
     let probes = probes.filter_map(|p| p.command.clone()).map(|argv| Subject::Command { argv });
-    let mut subjects = Vec::new();
-    for subject in steps.chain(probes) {
-        if !subjects.contains(&subject) {
-            subjects.push(subject);
-        }
-    }
-    subjects
+    steps.chain(probes)
+}
+
+/// What is run on the way back only.
+fn back(manifest: &Manifest, version: &Version) -> impl Iterator<Item = Subject> {
+    undos(manifest).map(|undo| command(undo, version))
+}
+
+/// Every `undo` of the manifest.
+pub(super) fn undos(manifest: &Manifest) -> impl Iterator<Item = &[String]> {
+    manifest.steps.iter().filter_map(|step| match step {
+        Step::Run(s) => s.undo.as_deref(),
+        _ => None,
+    })
+}
+
+/// A command with the version filled in.
+pub(super) fn command(argv: &[String], version: &Version) -> Subject {
+    Subject::Command { argv: argv.iter().map(|a| fill(a, Some(version))).collect() }
 }
 
 /// How a manifest's probes are asked; nothing where it has none.

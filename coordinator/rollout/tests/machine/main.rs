@@ -1,6 +1,7 @@
 //! The rollout machine from outside: scenarios, and properties under any order of events.
 
 mod diagram;
+mod planning;
 mod properties;
 mod scenarios;
 mod way_back;
