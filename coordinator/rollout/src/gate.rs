@@ -15,6 +15,9 @@ impl Rollout {
             Mode::Paused(why) => return Err(WaitingOn::Resume { why: why.clone() }),
             _ => return Err(WaitingOn::Coordinator),
         }
+        if let Some(held) = self.held() {
+            return Err(held);
+        }
         let wave = self.places[i].wave as u32;
         let Some(current) = self.wave else {
             return Err(WaitingOn::Coordinator);
@@ -78,6 +81,10 @@ impl Rollout {
         if self.index.open[..=wave as usize].iter().any(|&n| n > 0) {
             return None;
         }
+        let last = wave as usize + 1 == self.plan.waves.len();
+        if self.held().is_some() || (last && self.recovery().is_some()) {
+            return None;
+        }
         if self.plan.waves[wave as usize].kind == WaveKind::Canary {
             let proven = self.healthy_in(wave as usize);
             match self.promotion {
@@ -89,9 +96,9 @@ impl Rollout {
                 Promotion::Awaited => return None,
             }
         }
-        Some(match wave as usize + 1 < self.plan.waves.len() {
-            true => Fact::WaveStarted { wave: wave + 1 },
-            false => self.end(),
+        Some(match last {
+            false => Fact::WaveStarted { wave: wave + 1 },
+            true => self.end(),
         })
     }
 

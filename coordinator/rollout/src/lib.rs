@@ -17,6 +17,7 @@
 //! | `apply` | a record, and how it changes the state |
 //! | `operator` | which verb is possible when |
 //! | [`moves`] | which phase of a host can follow which |
+//! | `relapse` | a host that was healthy and turned bad: what is held for it, and how that ends |
 //! | `host`, `index` | one host's state, and what is counted over all of them |
 //! | `gate` | may this host be commanded now, and if not, what is it waiting on |
 //! | `report` | the state, made to be read |
@@ -38,6 +39,7 @@ mod host;
 mod index;
 mod observe;
 mod operator;
+mod relapse;
 mod report;
 
 pub use apply::IllegalRecord;

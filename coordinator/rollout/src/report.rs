@@ -51,14 +51,17 @@ impl Rollout {
 
     fn state(&self) -> State {
         match &self.mode {
-            Mode::New | Mode::Running if self.promotion == Promotion::Awaited => {
-                State::AwaitingPromotion
-            }
+            Mode::New | Mode::Running if self.awaits_promotion() => State::AwaitingPromotion,
             Mode::New | Mode::Running => State::Running,
             Mode::Paused(why) => State::Paused(why.clone()),
             Mode::Ending { verdict, .. } => State::Ending(*verdict),
             Mode::Ended { verdict, .. } => State::Ended(*verdict),
         }
+    }
+
+    /// A canary that is bad now is not to be promoted: what is awaited is that it gets well.
+    fn awaits_promotion(&self) -> bool {
+        self.promotion == Promotion::Awaited && self.held().is_none()
     }
 
     /// What the rollout as a whole waits on: never nothing while it is unfinished.
@@ -76,10 +79,10 @@ impl Rollout {
                     .map(|&i| self.name(i).clone())
                     .collect(),
             }),
-            Mode::New | Mode::Running if self.promotion == Promotion::Awaited => {
+            Mode::New | Mode::Running if self.awaits_promotion() => {
                 waiting.push(WaitingOn::Promotion);
             }
-            Mode::New | Mode::Running => {}
+            Mode::New | Mode::Running => waiting.extend(self.held()),
         }
         let under_way = self.index.working.iter().take(NAMED);
         waiting.extend(under_way.filter_map(|&i| self.host_waits(i)));
@@ -91,7 +94,7 @@ impl Rollout {
         );
         if waiting.is_empty() {
             let next = self.index.startable.first().and_then(|&i| self.may_begin(i).err());
-            waiting.push(next.unwrap_or(WaitingOn::Coordinator));
+            waiting.push(next.or_else(|| self.recovery()).unwrap_or(WaitingOn::Coordinator));
         }
         waiting
     }

@@ -9,7 +9,9 @@ use dv_types::{
     record::{PauseWhy, Verdict},
 };
 
-use crate::{Effect, Event, IllegalRecord, Rejected, Step, Turn, host::Host, index::Index};
+use crate::{
+    Effect, Event, IllegalRecord, Rejected, Step, Turn, host::Host, index::Index, relapse::Patience,
+};
 
 /// One rollout: a fold over its records.
 #[derive(Debug)]
@@ -81,7 +83,7 @@ impl Rollout {
             }
         }
         let began = Timestamp::MIN;
-        let mut index = Index::new(plan.waves.len(), plan.limits.lost_after);
+        let mut index = Index::new(plan.waves.len(), Patience::of(&plan));
         let hosts: Vec<_> = places
             .iter()
             .map(|p| &plan.hosts[p.planned])

@@ -3,6 +3,7 @@
 mod diagram;
 mod planning;
 mod properties;
+mod relapse;
 mod scenarios;
 mod way_back;
 mod world;

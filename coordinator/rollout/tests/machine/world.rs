@@ -13,7 +13,7 @@ use dv_types::{
     Timestamp,
     outcome::{Evidence, ImageId, Output, Tags},
     plan::Kind,
-    record::Verb,
+    record::{Verb, Verdict},
     report::{Phase, State},
 };
 
@@ -324,6 +324,9 @@ impl World {
                 _ => {}
             }
         }
+        for record in new {
+            self.check_nothing_goes_on_beside_a_bad_host(record);
+        }
         for effect in effects {
             if let Effect::Send { host, command } = effect {
                 let recorded = self.facts().any(
@@ -340,6 +343,34 @@ impl World {
         }
         for agent in self.agents.values() {
             assert!(agent.executed.values().all(|&n| n <= 1), "a number is carried out once");
+        }
+    }
+}
+
+impl World {
+    /// A host that was healthy and is bad holds the next host, wave, promotion and success.
+    fn check_nothing_goes_on_beside_a_bad_host(&self, record: &Record) {
+        let plan = self.rollout.plan();
+        let goes_on = matches!(
+            record.fact,
+            Fact::Commanded { .. }
+                | Fact::WaveStarted { .. }
+                | Fact::CanaryHealthy { .. }
+                | Fact::Operator { verb: Verb::Promote, .. }
+                | Fact::Ended { verdict: Verdict::Succeeded, .. }
+        );
+        if !goes_on || is_reversal(plan) {
+            return;
+        }
+        let before = self.journal.iter().take_while(|r| r.number < record.number);
+        let before = Rollout::replay(self.rollout.id(), Arc::clone(plan), before).unwrap().report();
+        let bad = before.hosts.iter().find(|h| h.phase == Phase::Healthy && h.good == Some(false));
+        let under_way = |name: &HostName| {
+            before.hosts.iter().any(|h| h.name == *name && h.phase == Phase::Working)
+        };
+        match &record.fact {
+            Fact::Commanded { host, .. } if under_way(host) => {}
+            fact => assert!(bad.is_none(), "{fact:?} although {bad:?}"),
         }
     }
 }
