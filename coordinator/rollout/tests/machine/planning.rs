@@ -27,8 +27,9 @@ fn waves(plan: &Plan) -> Vec<(WaveKind, Vec<usize>, u32)> {
 #[test]
 fn waves_are_as_large_as_the_strategy_says() {
     use WaveKind::{Batch, Canary};
+    type Waves = &'static [(WaveKind, usize, u32)];
     // Strategy, hosts, and of each wave its kind, size and width.
-    let cases: &[(&str, usize, &[(WaveKind, usize, u32)])] = &[
+    let cases: &[(&str, usize, Waves)] = &[
         ("{}", 0, &[]),
         ("{}", 4, &[(Batch, 4, 1)]),
         (r#"{ "max_parallel": "50%" }"#, 5, &[(Batch, 5, 2)]),
@@ -236,12 +237,11 @@ fn an_undo_that_a_host_refuses_forbids_the_rollout() {
     assert_eq!(refusing(&same, None)[0].severity, Severity::Error);
 }
 
+/// How much a note matters, the host that it is about, and the remark.
+type Said = (Severity, Option<usize>, &'static str);
+
 /// What is changed in a plan that is right otherwise, and all that is then said of it.
-type Case = (
-    &'static str,
-    fn(&mut Manifest, &mut Vec<HostFacts>),
-    &'static [(Severity, Option<usize>, &'static str)],
-);
+type Case = (&'static str, fn(&mut Manifest, &mut Vec<HostFacts>), &'static [Said]);
 
 /// Of hosts 1 to N, whether image `n` is what the version means there.
 fn resolves(facts: &mut [HostFacts], n: Option<u8>) {

@@ -63,7 +63,7 @@ fn it_holds_the_next_host_until_it_has_been_well_for_long_enough() {
     assert_eq!(world.order().len(), 2);
     let until = Span::from_secs(HEALTHY_DEADLINE).after(since);
     let bad = WaitingOn::Recovery { hosts: vec![host(first)], since, until };
-    assert_eq!(world.report().waiting, [bad.clone()]);
+    assert_eq!(world.report().waiting, std::slice::from_ref(&bad));
     let third = world.report().hosts.pop().unwrap();
     assert_eq!((third.phase, third.waiting), (Phase::Pending, Some(bad)));
 
