@@ -109,7 +109,9 @@ impl Rollout {
             Fact::Disconnected { host } => {
                 self.change(host, |h| (h.connected, h.contact) = (false, at))?;
             }
-            Fact::Health { host, good, .. } => self.change(host, |h| h.good = Some(*good))?,
+            Fact::Health { host, good, why } => {
+                self.change(host, |h| h.turn(*good, why.as_ref(), at))?;
+            }
             Fact::WaveStarted { wave } => {
                 if *wave as usize >= self.plan.waves.len() {
                     return Err(format!("the plan has no wave {wave}"));
@@ -131,8 +133,12 @@ impl Rollout {
             }
             Fact::HostHealthy { host } => {
                 let watched = self.plan.watch.is_some();
-                self.progress = at;
+                let relapsed = self.index.relapsed.len();
                 self.end_host(host, Phase::Healthy, None, at)?;
+                // Hosts that turn bad and good in turns are no progress, until what they hold goes on.
+                if relapsed == self.index.relapsed.len() || self.index.relapsed.is_empty() {
+                    self.progress = at;
+                }
                 self.change(host, |h| {
                     h.out = false;
                     h.good = watched.then_some(true).or(h.good);
@@ -241,6 +247,7 @@ impl Rollout {
             h.why = why;
             h.flight = None;
             h.failure = None;
+            h.relapse = None;
             h.ended = Some(at);
         })
     }

@@ -79,9 +79,12 @@ impl Rollout {
         Some(Fact::BudgetSpent { failed, tolerated })
     }
 
-    /// A host from which nothing was heard for too long.
+    /// A host from which nothing was heard for too long, or whose relapse is over.
     fn silence(&self, now: Timestamp) -> Option<Fact> {
         let &(_, i) = self.index.alarms.first().filter(|(at, _)| *at <= now)?;
+        if let Some(end) = self.relapse_ended(i) {
+            return Some(end);
+        }
         let host = self.name(i).clone();
         if !self.hosts[i].connected {
             return Some(Fact::HostUnreachable { host, known: self.known_of(i) });

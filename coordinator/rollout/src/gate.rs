@@ -21,6 +21,9 @@ impl Rollout {
             Mode::Paused(why) => return Err(WaitingOn::Resume { why: why.clone() }),
             _ => return Err(WaitingOn::Coordinator),
         }
+        if let Some(held) = self.held() {
+            return Err(held);
+        }
         let wave = self.places[i].wave as u32;
         let Some(current) = self.wave else {
             return Err(WaitingOn::Coordinator);
@@ -94,6 +97,10 @@ impl Rollout {
             });
         };
         if self.index.open[..=wave as usize].iter().any(|&n| n > 0) {
+            return None;
+        }
+        let last = wave as usize + 1 == self.plan.waves.len();
+        if self.held().is_some() || (last && self.recovery().is_some()) {
             return None;
         }
         if self.plan.waves[wave as usize].kind == WaveKind::Canary {

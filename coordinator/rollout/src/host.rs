@@ -2,6 +2,8 @@
 
 use dv_types::{CommandId, Evidence, Span, Timestamp, report::Phase};
 
+use crate::relapse::{Patience, Relapse};
+
 /// A connected agent that has not answered this long after an operation's own time limit is silent.
 pub(crate) const ANSWER_GRACE: Span = Span::from_secs(30);
 
@@ -13,6 +15,8 @@ pub(crate) struct Host {
     /// When `connected` last changed.
     pub(crate) contact: Timestamp,
     pub(crate) good: Option<bool>,
+    /// It was called healthy, and turned bad since.
+    pub(crate) relapse: Option<Relapse>,
     pub(crate) touched: bool,
     /// Given a command that may stop its service, and not shown to be well since.
     pub(crate) out: bool,
@@ -63,6 +67,7 @@ impl Host {
             connected: false,
             contact: began,
             good,
+            relapse: None,
             touched: false,
             out: false,
             attempt: 0,
@@ -118,13 +123,13 @@ impl Host {
         self.phase == Phase::Unreachable && self.connected
     }
 
-    /// When silence becomes news: a lost connection, or a connected agent that does not answer.
-    pub(crate) fn alarm(&self, lost_after: Span) -> Option<Timestamp> {
+    /// When silence becomes news: a lost connection, a connected agent that does not answer, or a relapse.
+    pub(crate) fn alarm(&self, patience: Patience) -> Option<Timestamp> {
         if !self.open() {
-            return None;
+            return self.relapse_ends(patience);
         }
         if !self.connected {
-            return Some(lost_after.after(self.contact));
+            return Some(patience.lost_after.after(self.contact));
         }
         let flight = self.flight.as_ref().filter(|_| self.phase == Phase::Working)?;
         Some(match flight.cancelling {

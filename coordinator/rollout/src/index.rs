@@ -4,16 +4,16 @@
 use std::collections::BTreeSet;
 
 use dv_types::{
-    Span, Timestamp,
+    Timestamp,
     report::{Phase, Totals},
 };
 
-use crate::host::Host;
+use crate::{host::Host, relapse::Patience};
 
 /// Totals and sets, each a function of the hosts alone.
 #[derive(Debug)]
 pub(crate) struct Index {
-    lost_after: Span,
+    pub(crate) patience: Patience,
     pub(crate) totals: Totals,
     /// Hosts of each wave that have not come to an end.
     pub(crate) open: Vec<u32>,
@@ -25,20 +25,23 @@ pub(crate) struct Index {
     pub(crate) returned: BTreeSet<usize>,
     /// Hosts under way.
     pub(crate) working: BTreeSet<usize>,
+    /// Hosts that were healthy and turned bad.
+    pub(crate) relapsed: BTreeSet<usize>,
     /// [`Host::alarm`]
     pub(crate) alarms: BTreeSet<(Timestamp, usize)>,
 }
 
 impl Index {
-    pub(crate) fn new(waves: usize, lost_after: Span) -> Self {
+    pub(crate) fn new(waves: usize, patience: Patience) -> Self {
         Self {
-            lost_after,
+            patience,
             totals: Totals::default(),
             open: vec![0; waves],
             startable: BTreeSet::new(),
             answered: BTreeSet::new(),
             returned: BTreeSet::new(),
             working: BTreeSet::new(),
+            relapsed: BTreeSet::new(),
             alarms: BTreeSet::new(),
         }
     }
@@ -50,7 +53,7 @@ impl Index {
                 set.insert(i);
             }
         }
-        if let Some(at) = host.alarm(self.lost_after) {
+        if let Some(at) = host.alarm(self.patience) {
             self.alarms.insert((at, i));
         }
     }
@@ -62,17 +65,18 @@ impl Index {
                 set.remove(&i);
             }
         }
-        if let Some(at) = host.alarm(self.lost_after) {
+        if let Some(at) = host.alarm(self.patience) {
             self.alarms.remove(&(at, i));
         }
     }
 
-    fn sets(&mut self, host: &Host) -> [(bool, &mut BTreeSet<usize>); 4] {
+    fn sets(&mut self, host: &Host) -> [(bool, &mut BTreeSet<usize>); 5] {
         [
             (host.startable(), &mut self.startable),
             (host.answered(), &mut self.answered),
             (host.returned(), &mut self.returned),
             (host.phase == Phase::Working, &mut self.working),
+            (host.relapse.is_some(), &mut self.relapsed),
         ]
     }
 

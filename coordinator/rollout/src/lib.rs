@@ -21,6 +21,7 @@
 //! | `database` | what was done to the database, and whether the old code can live with it |
 //! | `watching`, [`judge`] | the service is watched, and judged by what was seen |
 //! | [`moves`] | which phase of a host can follow which |
+//! | `relapse` | a host that was healthy and turned bad: what is held for it, and how that ends |
 //! | `host`, `index` | one host's state, and what is counted over all of them |
 //! | `gate` | may this host be commanded now, and if not, what is it waiting on |
 //! | `report` | the state, made to be read |
@@ -46,6 +47,7 @@ mod observe;
 mod once;
 mod operator;
 mod preconditions;
+mod relapse;
 mod report;
 mod watching;
 

@@ -16,6 +16,8 @@ pub const MOVES: &[(Phase, Phase, &str)] = &[
     (Working, Failed, "an operation failed, or the agent fell silent"),
     (Working, Unreachable, "out of contact for lost_after"),
     (Working, Stopped, "the rollout ends first"),
+    (Healthy, Healthy, "turned bad, and good again for min_healthy_time"),
+    (Healthy, Failed, "turned bad, and not well again by healthy_deadline"),
     (Unreachable, Pending, "back in contact"),
     (Unreachable, Skipped, "an operator skips it"),
     (Failed, Pending, "an operator tries it again"),

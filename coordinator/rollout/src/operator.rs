@@ -37,6 +37,12 @@ impl Rollout {
                 Err(format!("{id} has no canary that waits to be promoted"))
             }
             Verb::Promote if paused => Err(format!("{id} is paused: resume it first")),
+            Verb::Promote => match self.bad_canary() {
+                Some((host, why)) => Err(format!(
+                    "the canary is not well: {host} {why}; promote it when it is well again, or take it back with `dvctl rollback {id}`"
+                )),
+                None => Ok(()),
+            },
             Verb::Rollback if matches!(self.plan.kind, Kind::Reversal { .. }) => Err(format!(
                 "{id} is a rollback, and a rollback is never rolled back: abort it, or start a rollout of the version that you want"
             )),

@@ -62,14 +62,17 @@ impl Rollout {
 
     fn state(&self) -> Stands {
         match &self.mode {
-            Mode::New | Mode::Running if self.promotion == Promotion::Awaited => {
-                Stands::AwaitingPromotion
-            }
+            Mode::New | Mode::Running if self.awaits_promotion() => Stands::AwaitingPromotion,
             Mode::New | Mode::Running => Stands::Running,
             Mode::Paused(why) => Stands::Paused(why.clone()),
             Mode::Ending { verdict, .. } => Stands::Ending(*verdict),
             Mode::Ended { verdict, .. } => Stands::Ended(*verdict),
         }
+    }
+
+    /// A canary that is bad now is not to be promoted: what is awaited is that it gets well.
+    fn awaits_promotion(&self) -> bool {
+        self.promotion == Promotion::Awaited && self.held().is_none()
     }
 
     /// What the rollout as a whole waits on: never nothing while it is unfinished.
@@ -87,10 +90,10 @@ impl Rollout {
                     .map(|&i| self.name(i).clone())
                     .collect(),
             }),
-            Mode::New | Mode::Running if self.promotion == Promotion::Awaited => {
+            Mode::New | Mode::Running if self.awaits_promotion() => {
                 waiting.push(WaitingOn::Promotion);
             }
-            Mode::New | Mode::Running => {}
+            Mode::New | Mode::Running => waiting.extend(self.held()),
         }
         let under_way = self.index.working.iter().take(NAMED);
         waiting.extend(under_way.filter_map(|&i| self.host_waits(i)));
@@ -103,7 +106,7 @@ impl Rollout {
         waiting.extend(self.waiting_besides_hosts());
         if waiting.is_empty() {
             let next = self.index.startable.first().and_then(|&i| self.may_begin(i).err());
-            waiting.push(next.unwrap_or(WaitingOn::Coordinator));
+            waiting.push(next.or_else(|| self.recovery()).unwrap_or(WaitingOn::Coordinator));
         }
         waiting
     }

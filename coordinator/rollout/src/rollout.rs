@@ -14,7 +14,7 @@ use dv_types::{
 
 use crate::{
     Effect, Event, IllegalRecord, Rejected, Step, Turn, host::Host, index::Index, once::Once,
-    preconditions::Precondition, watching::Watch,
+    preconditions::Precondition, relapse::Patience, watching::Watch,
 };
 
 /// One rollout: a fold over its records.
@@ -94,7 +94,7 @@ impl Rollout {
             }
         }
         let began = Timestamp::MIN;
-        let mut index = Index::new(plan.waves.len(), plan.limits.lost_after);
+        let mut index = Index::new(plan.waves.len(), Patience::of(&plan));
         let hosts: Vec<_> = places
             .iter()
             .map(|p| &plan.hosts[p.planned])
@@ -354,13 +354,10 @@ impl Rollout {
         CommandId { rollout: self.id, number: self.last_command + 1 }
     }
 
-    /// What the first command of `step` that left evidence on a host found; later attempts found their own traces.
-    pub(crate) fn first_evidence(&self, i: usize, step: usize) -> Option<&Evidence> {
-        self.hosts[i]
-            .given
-            .iter()
-            .filter(|g| g.step as usize == step)
-            .find_map(|g| g.evidence.as_ref())
+    /// What the commands of `step` on a host left as evidence, the first of them first.
+    pub(crate) fn evidence(&self, i: usize, step: usize) -> impl Iterator<Item = &Evidence> {
+        let of_step = self.hosts[i].given.iter().filter(move |g| g.step as usize == step);
+        of_step.filter_map(|g| g.evidence.as_ref())
     }
 
     /// Whether a host was told to carry out `step`, and did not refuse.

@@ -86,6 +86,15 @@ pub(crate) fn sentence(waiting: &WaitingOn, report: &Report, now: Timestamp) -> 
              a host that comes back into contact, gets well or is done makes one more.",
             are(*available)
         ),
+        WaitingOn::Recovery { hosts, since, until } => format!(
+            "nothing further is begun: {} turned bad after the update, {} ago; the wait ends when {} probes have \
+             been good again for min_healthy_time, and a host that is bad for healthy_deadline has failed. \
+             The next decision falls at {} UTC.",
+            words::names(hosts, 8),
+            between(*since, now),
+            if hosts.len() == 1 { "its" } else { "their" },
+            clock(*until)
+        ),
         WaitingOn::Promotion => format!(
             "the canary is healthy and a person decides: `dvctl rollout promote {id}` lets the others begin, \
              `dvctl rollback {id}` takes the canary back."

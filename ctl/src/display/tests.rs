@@ -113,6 +113,8 @@ fn every_wait_says_what_would_end_it() {
         WaitingOn::Slot { under_way: 1, max_parallel: 1 },
         WaitingOn::Slot { under_way: 3, max_parallel: 3 },
         WaitingOn::MinAvailable { available: 4, min_available: 4 },
+        WaitingOn::Recovery { hosts: vec![host("web1")], since, until },
+        WaitingOn::Recovery { hosts: vec![host("web1"), host("web2")], since, until },
         WaitingOn::Promotion,
         WaitingOn::Resume { why: PauseWhy::NoProgress },
         WaitingOn::Settling { hosts: vec![host("web1")] },

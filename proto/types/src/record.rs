@@ -149,7 +149,7 @@ pub enum Fact {
         /// What became of it.
         outcome: Outcome,
     },
-    /// A host has done its whole program and is well.
+    /// A host has done its whole program and is well; or it had turned bad after that, and is well again.
     HostHealthy {
         /// The host.
         host: HostName,

@@ -49,6 +49,15 @@ pub enum WaitingOn {
         /// How many must stay so.
         min_available: u32,
     },
+    /// Hosts that were healthy and turned bad: nothing further is begun before it is known how that ends.
+    Recovery {
+        /// The hosts.
+        hosts: Vec<HostName>,
+        /// Since when the first of them.
+        since: Timestamp,
+        /// The next decision: that one is well again, or has failed.
+        until: Timestamp,
+    },
     /// A person who promotes the canary.
     Promotion,
     /// The answers of gates.
@@ -96,6 +105,12 @@ impl fmt::Display for WaitingOn {
                 f,
                 "more available hosts: {available} are available, min_available is {min_available}"
             ),
+            Self::Recovery { hosts, .. } => match hosts.as_slice() {
+                [host] => write!(f, "{host} to get well: it was healthy and turned bad"),
+                hosts => {
+                    write!(f, "{} hosts to get well: they were healthy and turned bad", hosts.len())
+                }
+            },
             Self::Promotion => f.write_str("a person to promote the canary"),
             Self::Gates { gates } => write!(f, "the gates to answer: {}", gates.join(", ")),
             Self::Once { once, host: Some(host) } => write!(f, "{host} to do {once}"),

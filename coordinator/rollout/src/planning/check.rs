@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dv_types::{
     Finding, HostFacts, HostName, MigrationKind, Operation, Plan, Subject,
-    manifest::{OnFailure, Step},
+    manifest::OnFailure,
     plan::{Note, Severity},
 };
 
@@ -12,6 +12,7 @@ use super::{
     forward::Asked,
     once,
     program::{Meaning, needs_version},
+    select::{command, there, undos},
 };
 
 pub(super) fn check(
@@ -27,8 +28,8 @@ pub(super) fn check(
     }
     names(plan, facts, &mut notes);
     reachability(plan, facts, &mut notes);
-    findings(facts, &mut notes);
-    findings(&asked.helpers, &mut notes);
+    findings(plan, facts, &mut notes);
+    findings(plan, &asked.helpers, &mut notes);
     places(plan, asked, &mut notes);
     migrations(plan, asked, &mut notes);
     versions(plan, facts, meaning, &mut notes);
@@ -73,11 +74,21 @@ fn reachability(plan: &Plan, facts: &[HostFacts], notes: &mut Notes) {
 }
 
 /// No host refuses, and nothing is missing.
-fn findings(facts: &[HostFacts], notes: &mut Notes) {
+fn findings(plan: &Plan, facts: &[HostFacts], notes: &mut Notes) {
+    let (manifest, version) = (&plan.manifest, &plan.version);
+    let undo_by_version: Vec<_> = undos(manifest)
+        .filter(|undo| undo.iter().any(|a| needs_version(a)))
+        .map(|undo| command(undo, version))
+        .filter(|subject| there(manifest, version).all(|other| other != *subject))
+        .collect();
     // One line for hosts that say the same: a fleet without a policy is one mistake, not a thousand.
     let mut said: BTreeMap<String, Vec<&HostName>> = BTreeMap::new();
     for host in facts {
         for (subject, finding) in &host.findings {
+            // It is not run on a host that has no version before: a note on the way back says so.
+            if host.version.is_none() && undo_by_version.contains(subject) {
+                continue;
+            }
             let text = match finding {
                 Finding::Refused(why) => format!("refuses {subject}: {why}"),
                 Finding::NotFound(why) => format!("has no {subject}: {why}"),
@@ -218,9 +229,7 @@ fn availability(plan: &Plan, facts: &[HostFacts], notes: &mut Notes) {
 
 /// Each host has something to go back to.
 fn ways_back(plan: &Plan, facts: &[HostFacts], notes: &mut Notes) {
-    let undo_needs_version = plan.manifest.steps.iter().any(
-        |step| matches!(step, Step::Run(s) if s.undo.iter().flatten().any(|a| needs_version(a))),
-    );
+    let undo_needs_version = undos(&plan.manifest).flatten().any(|a| needs_version(a));
     let mut nowhere: Vec<&HostName> = Vec::new();
     for host in facts.iter().filter(|h| h.connected) {
         let no_latest = host.findings.iter().any(

@@ -11,6 +11,7 @@
 //! | `reverse` | a rollout is taken back |
 //! | `once` | what happens once, and where |
 //! | `database` | what becomes of the database when a rollout is taken back |
+//! | `trail` | what was done to a host, and what was there before |
 //! | `catch_up` | hosts that were out of reach follow |
 
 mod catch_up;
@@ -21,6 +22,7 @@ mod once;
 mod program;
 mod reverse;
 mod select;
+mod trail;
 mod waves;
 
 pub use catch_up::catch_up;

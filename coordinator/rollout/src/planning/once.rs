@@ -9,7 +9,7 @@ use dv_types::{
 use super::program::fill;
 
 /// A host and its labels.
-pub type Known<'f> = (&'f HostName, &'f Labels);
+pub(super) type Known<'f> = (&'f HostName, &'f Labels);
 
 /// The step as something that happens once, with where it runs; nothing if it happens on every host.
 pub(super) fn of_step<'m>(

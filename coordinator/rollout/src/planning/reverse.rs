@@ -1,12 +1,9 @@
 //! A rollout is taken back: every host that it touched goes to what that host ran before, by the same steps
 //! in the same order, each aimed at what was there.
 
-use std::collections::HashSet;
-
 use dv_types::{
-    Finding, HostName, Operation, Plan, Subject,
+    HostName, Operation, Plan,
     manifest::{OnFailure, Step, Strategy},
-    outcome::{Evidence, Tags},
     plan::{Barrier, Database, Kind, Note, PlannedHost, PlannedOnce, Program, Severity, Turn, Way},
 };
 
@@ -14,6 +11,7 @@ use super::{
     database::{backup_step, migrate_step},
     once,
     program::{activation, fill, needs_version, verification},
+    trail::{Trail, trails},
     waves::{Candidate, limits, waves},
 };
 use crate::Rollout;
@@ -27,44 +25,34 @@ pub fn reverse(of: &Rollout, catch_ups: &[Rollout], all_at_once: bool, database:
     let mut programs: Vec<Program> = Vec::new();
     let mut hosts: Vec<PlannedHost> = Vec::new();
     let mut notes: Vec<Note> = Vec::new();
-    let mut seen: HashSet<HostName> = HashSet::new();
     let mut healthy = Vec::new();
 
-    for rollout in std::iter::once(of).chain(catch_ups) {
-        for i in 0..rollout.hosts.len() {
-            let name = rollout.name(i);
-            if !rollout.hosts[i].touched || !seen.insert(name.clone()) {
+    for trail in trails(std::iter::once(of).chain(catch_ups)) {
+        let planned = trail.planned();
+        let operations = match way_back(&trail) {
+            Ok(operations) => operations,
+            Err(why) => {
+                let text = format!("stays as it is: {why}");
+                let host = Some(planned.name.clone());
+                notes.push(Note { severity: Severity::Warning, host, text });
                 continue;
             }
-            let operations = match way_back(rollout, i) {
-                Ok(operations) => operations,
-                Err(why) => {
-                    let text = format!("stays as it is: {why}");
-                    notes.push(Note {
-                        severity: Severity::Warning,
-                        host: Some(name.clone()),
-                        text,
-                    });
-                    continue;
-                }
-            };
-            let program = programs.iter().position(|p| p.operations == operations);
-            let program = program.unwrap_or_else(|| {
-                programs.push(Program { operations, barriers: Vec::new() });
-                programs.len() - 1
-            });
-            let planned = rollout.planned(i);
-            let good = rollout.hosts[i].serving();
-            healthy.push(good);
-            hosts.push(PlannedHost {
-                name: name.clone(),
-                program,
-                from: planned.to.clone(),
-                before: Vec::new(),
-                to: planned.from.clone(),
-                healthy: good,
-            });
-        }
+        };
+        let program = programs.iter().position(|p| p.operations == operations);
+        let program = program.unwrap_or_else(|| {
+            programs.push(Program { operations, barriers: Vec::new() });
+            programs.len() - 1
+        });
+        let good = trail.serving();
+        healthy.push(good);
+        hosts.push(PlannedHost {
+            name: planned.name.clone(),
+            program,
+            from: planned.to.clone(),
+            before: Vec::new(),
+            to: planned.from.clone(),
+            healthy: good,
+        });
     }
 
     let plan = &of.plan;
@@ -189,22 +177,27 @@ fn strategy_back(strategy: &Strategy, all_at_once: bool, hosts: u32) -> Strategy
 }
 
 /// The operations that take a host back, or why there are none.
-fn way_back(rollout: &Rollout, i: usize) -> Result<Vec<Operation>, String> {
-    let planned = rollout.planned(i);
-    let forward = rollout.operations(i);
+fn way_back(trail: &Trail<'_>) -> Result<Vec<Operation>, String> {
+    let planned = trail.planned();
+    let manifest = trail.manifest();
     let mut operations = Vec::new();
     let mut at = 0;
     let mut disturbed = false;
-    for step in &rollout.plan.manifest.steps {
+    for step in &manifest.steps {
         match step {
             Step::Image(s) => {
                 // Pull and tag; the tags are what goes back.
                 let tagged = at + 1;
                 at += 2;
-                if !rollout.was_begun(i, tagged) {
+                if !trail.was_begun(tagged) {
                     continue;
                 }
-                let tags = tags_before(rollout, i, tagged, &s.repository).unwrap_or_default();
+                let tags = trail.tags_before(tagged, &s.repository).ok_or_else(|| {
+                    format!(
+                        "what `latest` of {} was before this rollout is not known",
+                        s.repository
+                    )
+                })?;
                 let latest = tags.latest.ok_or_else(|| {
                     format!("{} had no `latest` before this rollout", s.repository)
                 })?;
@@ -215,29 +208,16 @@ fn way_back(rollout: &Rollout, i: usize) -> Result<Vec<Operation>, String> {
                 });
             }
             Step::Checkout(s) => {
-                let begun = rollout.was_begun(i, at);
-                let evidence = rollout.first_evidence(i, at);
+                let checked_out = at;
                 at += 1;
-                if !begun {
+                if !trail.was_begun(checked_out) {
                     continue;
                 }
-                let commit = match evidence {
-                    Some(Evidence::Commit { before, .. }) => Some(before.clone()),
-                    _ => planned.before.iter().find_map(|(subject, finding)| {
-                        match (subject, finding) {
-                            (Subject::Tree { tree, .. }, Finding::Tree { commit, .. })
-                                if *tree == s.tree =>
-                            {
-                                Some(commit.clone())
-                            }
-                            _ => None,
-                        }
-                    }),
-                };
+                let commit = trail.commit_before(checked_out, &s.tree);
                 operations.push(Operation::Checkout {
                     tree: s.tree.clone(),
                     commit: commit.ok_or_else(|| {
-                        format!("the commit of {} before it is not known", s.tree)
+                        format!("the commit of {} before this rollout is not known", s.tree)
                     })?,
                     timeout: s.timeout,
                 });
@@ -246,7 +226,7 @@ fn way_back(rollout: &Rollout, i: usize) -> Result<Vec<Operation>, String> {
             Step::Backup(_) | Step::Migrate(_) => {}
             Step::Run(s) if s.once.is_some() => {}
             Step::Run(s) => {
-                let begun = rollout.was_begun(i, at);
+                let begun = trail.was_begun(at);
                 at += 1;
                 let (true, Some(undo)) = (begun, &s.undo) else {
                     continue;
@@ -266,25 +246,13 @@ fn way_back(rollout: &Rollout, i: usize) -> Result<Vec<Operation>, String> {
             _ => {
                 // What was stopped must be started, even if that was never begun on the way there; what
                 // was never acted on is left alone.
-                disturbed |= rollout.was_begun(i, at);
+                disturbed |= trail.was_begun(at);
                 at += 1;
                 operations.extend(activation(step).filter(|_| disturbed));
             }
         }
     }
-    debug_assert!(at <= forward.len(), "steps and operations of a plan go together");
-    operations.extend(verification(&rollout.plan.manifest));
+    debug_assert!(at <= trail.operations().len(), "steps and operations of a plan go together");
+    operations.extend(verification(manifest));
     Ok(operations)
-}
-
-fn tags_before(rollout: &Rollout, i: usize, step: usize, repository: &str) -> Option<Tags> {
-    if let Some(Evidence::Tags { before, .. }) = rollout.first_evidence(i, step) {
-        return Some(before.clone());
-    }
-    rollout.planned(i).before.iter().find_map(|(subject, finding)| match (subject, finding) {
-        (Subject::Image { repository: r, .. }, Finding::Image { tags, .. }) if r == repository => {
-            Some(tags.clone())
-        }
-        _ => None,
-    })
 }

@@ -2,7 +2,7 @@
 
 use dv_types::{
     HostName, Labels, Manifest, Probe, Subject, Version,
-    manifest::{Health, Step},
+    manifest::{Health, Smoke, Step},
     probe::Probing,
 };
 
@@ -30,25 +30,35 @@ pub fn select<'f>(
 }
 
 /// What each host is asked about: whether its policy allows it, what is there, what the version means.
+///
+/// Of an `undo` as if this version were the one before. It runs with what each host ran before, but a policy's
+/// patterns take an argument whole: one that allows every version (`"*"`) answers the same, and one that lists
+/// versions one by one lacks this one, to which the next rollout may have to go back.
 #[must_use]
 pub fn subjects(manifest: &Manifest, version: &Version) -> Vec<Subject> {
-    let steps = manifest.steps.iter().enumerate().flat_map(|(i, step)| match step {
-        step if let Some((_, on, operation)) = once::of_step(step, i + 1, version) => {
-            // Where it is said where it runs, only those hosts are asked.
-            if once::is_placed(on) { Vec::new() } else { operation.subjects() }
-        }
-        step => on_every_host(step, version).into_iter().collect(),
-    });
-    let smoke = manifest.smoke.iter().flat_map(dv_types::manifest::Smoke::subjects);
-    let probes = manifest.health.iter().flat_map(|h| [&h.live, &h.ready]).flatten();
-    let probes = probes.filter_map(|p| p.command.clone()).map(|argv| Subject::Command { argv });
     let mut subjects = Vec::new();
-    for subject in steps.chain(smoke).chain(probes) {
+    for subject in there(manifest, version).chain(back(manifest, version)) {
         if !subjects.contains(&subject) {
             subjects.push(subject);
         }
     }
     subjects
+}
+
+/// What is acted on, or asked, on the way there. Of what happens once on a host that the manifest names only that
+/// host is asked.
+pub(super) fn there(manifest: &Manifest, version: &Version) -> impl Iterator<Item = Subject> {
+    let steps = manifest.steps.iter().enumerate().flat_map(|(i, step)| {
+        match once::of_step(step, i + 1, version) {
+            Some((_, on, _)) if once::is_placed(on) => Vec::new(),
+            Some((_, _, operation)) => operation.subjects(),
+            None => on_every_host(step, version).into_iter().collect(),
+        }
+    });
+    let smoke = manifest.smoke.iter().flat_map(Smoke::subjects);
+    let probes = manifest.health.iter().flat_map(|h| [&h.live, &h.ready]).flatten();
+    let probes = probes.filter_map(|p| p.command.clone()).map(|argv| Subject::Command { argv });
+    steps.chain(smoke).chain(probes)
 }
 
 fn on_every_host(step: &Step, version: &Version) -> Option<Subject> {
@@ -61,12 +71,28 @@ fn on_every_host(step: &Step, version: &Version) -> Option<Subject> {
         Step::Checkout(s) => {
             Subject::Tree { tree: s.tree.clone(), resolve: Some(fill(&s.reference, Some(version))) }
         }
-        Step::Run(s) => {
-            Subject::Command { argv: s.argv.iter().map(|a| fill(a, Some(version))).collect() }
-        }
+        Step::Run(s) => command(&s.argv, version),
         Step::Restart(s) | Step::Start(s) | Step::Stop(s) => Subject::Unit { unit: s.unit.clone() },
         Step::Backup(_) | Step::Migrate(_) => return None,
     })
+}
+
+/// What is run on the way back only.
+fn back(manifest: &Manifest, version: &Version) -> impl Iterator<Item = Subject> {
+    undos(manifest).map(|undo| command(undo, version))
+}
+
+/// Every `undo` of what happens on every host.
+pub(super) fn undos(manifest: &Manifest) -> impl Iterator<Item = &[String]> {
+    manifest.steps.iter().filter_map(|step| match step {
+        Step::Run(s) if s.once.is_none() => s.undo.as_deref(),
+        _ => None,
+    })
+}
+
+/// A command with the version filled in.
+pub(super) fn command(argv: &[String], version: &Version) -> Subject {
+    Subject::Command { argv: argv.iter().map(|a| fill(a, Some(version))).collect() }
 }
 
 /// How a manifest's probes are asked; nothing where it has none.

@@ -1,6 +1,9 @@
 //! The rollout machine from outside: scenarios, and properties under any order of events.
 
 mod diagram;
+mod planning;
 mod properties;
+mod relapse;
 mod scenarios;
+mod way_back;
 mod world;

@@ -8,7 +8,7 @@ use dv_types::{
     report::{Phase, State},
 };
 
-use crate::world::{World, facts, host, image, is_reversal, manifest, number, plan};
+use crate::world::{World, facts, host, image, is_reversal, manifest, number, plan, reverse};
 
 fn done(_: usize, _: &Operation) -> OpResult {
     OpResult::Done
@@ -76,7 +76,7 @@ fn a_canary_that_fails_is_the_only_host_touched_and_goes_back() {
     assert_eq!(world.rollout.ended(), Some((Verdict::Failed, true)));
     assert_eq!(world.report().totals.touched, 1);
 
-    let back = planning::reverse(&world.rollout, &[], false);
+    let back = reverse(&world.rollout, &[], false);
     assert!(is_reversal(&back));
     assert_eq!(back.hosts.len(), 1);
     let mut back = World::new(back);
@@ -94,12 +94,12 @@ fn a_failure_at_the_fourth_host_leaves_the_fifth_untouched() {
     let bad = number(&fourth);
     world.run(|n, op| if n == bad { unready(op) } else { OpResult::Done });
     let fifth = world.rollout.plan().waves[0].hosts[4].clone();
-    let back = planning::reverse(&world.rollout, &[], false);
+    let back = reverse(&world.rollout, &[], false);
     assert_eq!(back.hosts.len(), 4);
     assert!(back.host(&fifth).is_none());
     assert!(back.waves.iter().all(|w| w.max_parallel == 1), "back in the same safe batches");
     assert_eq!(back.waves[0].hosts[0], fourth, "the host that is down goes first");
-    let at_once = planning::reverse(&world.rollout, &[], true);
+    let at_once = reverse(&world.rollout, &[], true);
     assert_eq!(at_once.waves[0].max_parallel, 4);
 }
 
@@ -116,7 +116,7 @@ fn a_host_goes_back_by_what_it_has_begun_and_no_more() {
     // Tagged, but its containers were never touched: they are not touched on the way back either.
     let world = refuse(|op| matches!(op, Operation::ComposeUp { .. }));
     assert_eq!(world.rollout.ended(), Some((Verdict::Failed, true)));
-    let back = planning::reverse(&world.rollout, &[], false);
+    let back = reverse(&world.rollout, &[], false);
     let operations = back.operations(&back.hosts[0]);
     assert!(matches!(operations, [Operation::RestoreTags { .. }, Operation::Verify { .. }]));
     // It refused the first change: it was not touched, and nothing is to be taken back.
@@ -177,7 +177,7 @@ fn a_failed_host_can_be_tried_again() {
     assert_eq!(report.totals.healthy, 2);
     assert_eq!(report.hosts.iter().find(|h| h.name == first).unwrap().attempt, 2);
     // What it goes back to is what it ran before the first attempt, not before the second.
-    let back = planning::reverse(&world.rollout, &[], false);
+    let back = reverse(&world.rollout, &[], false);
     let operation = &back.operations(back.host(&first).unwrap())[0];
     assert!(matches!(operation, Operation::RestoreTags { latest, .. } if *latest == image(1)));
 }
@@ -297,7 +297,7 @@ fn abort_calls_off_what_is_under_way_and_leaves_the_rest() {
 fn a_rollback_can_be_aborted_but_not_rolled_back() {
     let mut world = World::new(plan("{}", 2));
     world.run(done);
-    let mut back = World::new(planning::reverse(&world.rollout, &[], false));
+    let mut back = World::new(reverse(&world.rollout, &[], false));
     let why = back.operator(Verb::Rollback).unwrap_err();
     assert!(why.contains("never rolled back"), "{why}");
     back.operator(Verb::Abort).unwrap();
@@ -307,7 +307,7 @@ fn a_rollback_can_be_aborted_but_not_rolled_back() {
 fn a_rollback_that_leaves_a_host_behind_has_failed() {
     let mut world = World::new(plan("{}", 3));
     world.run(done);
-    let mut back = World::new(planning::reverse(&world.rollout, &[], false));
+    let mut back = World::new(reverse(&world.rollout, &[], false));
     back.run(|n, op| if n == 1 { unready(op) } else { OpResult::Done });
     assert_eq!(back.rollout.ended(), Some((Verdict::Failed, false)));
     assert_eq!(back.report().totals.healthy, 2, "the others go back all the same");
@@ -338,13 +338,14 @@ fn a_plan_says_what_is_wrong_with_it() {
     let manifest = manifest("{}");
     let version = "v2".parse().unwrap();
     let errors = |facts: &[dv_types::HostFacts]| {
-        let plan = planning::forward(&manifest, &version, facts);
+        let plan = planning::forward(&manifest, &version, facts, &planning::Asked::default());
         plan.errors().map(|n| n.text.clone()).collect::<Vec<_>>().join("\n")
     };
     assert!(errors(&[]).contains("no host"), "{}", errors(&[]));
     let mut named = manifest.clone();
     named.hosts.names = vec![host(1), host(9)];
-    let plan = planning::forward(&named, &version, &facts(&manifest, 1));
+    let plan =
+        planning::forward(&named, &version, &facts(&manifest, 1), &planning::Asked::default());
     assert!(plan.errors().any(|n| n.text.contains("h9")), "{:?}", plan.notes);
     let mut away = facts(&manifest, 5);
     away.iter_mut().for_each(|h| (h.connected, h.findings) = (false, Vec::new()));

@@ -8,11 +8,12 @@ use std::{
 
 use dv_rollout::{Effect, Event, Rejected, Rollout, planning};
 use dv_types::{
-    Command, CommandId, Digest, Epoch, Fact, Finding, HostFacts, HostName, Labels, Manifest,
-    OpResult, Operation, Outcome, Plan, Record, Report, RolloutId, Span, Subject, Timestamp,
+    Command, CommandId, Commit, Digest, Epoch, Fact, Finding, HostFacts, HostName, Labels,
+    Manifest, OpResult, Operation, Outcome, Plan, Record, Report, RolloutId, Span, Subject,
+    Timestamp,
     outcome::{Evidence, ImageId, Output, Tags},
     plan::Kind,
-    record::Verb,
+    record::{Verb, Verdict},
     report::{Phase, State},
 };
 
@@ -29,6 +30,8 @@ pub(crate) struct Agent {
     /// How often each number was carried out.
     pub(crate) executed: HashMap<CommandId, u32>,
     pub(crate) tags: Tags,
+    /// What its working tree is at, where the service has one.
+    pub(crate) commit: Option<Commit>,
 }
 
 pub(crate) struct World {
@@ -37,6 +40,9 @@ pub(crate) struct World {
     pub(crate) now: Timestamp,
     pub(crate) agents: BTreeMap<HostName, Agent>,
     pub(crate) cancelled: HashSet<CommandId>,
+    /// Gates that were asked, in order.
+    pub(crate) asked: Vec<String>,
+    pub(crate) sampling: bool,
 }
 
 pub(crate) fn host(n: usize) -> HostName {
@@ -50,6 +56,10 @@ pub(crate) fn number(host: &HostName) -> usize {
 pub(crate) fn image(n: u8) -> ImageId {
     let digest = Digest::new(format!("sha256:{}", format!("{n:02x}").repeat(32))).unwrap();
     ImageId { id: digest.clone(), digest: Some(digest) }
+}
+
+pub(crate) fn commit(n: u8) -> Commit {
+    Commit::new(format!("{n:02x}").repeat(20)).unwrap()
 }
 
 pub(crate) fn manifest(strategy: &str) -> Manifest {
@@ -97,7 +107,12 @@ pub(crate) fn facts(manifest: &Manifest, hosts: usize) -> Vec<HostFacts> {
 
 pub(crate) fn plan(strategy: &str, hosts: usize) -> Plan {
     let manifest = manifest(strategy);
-    let plan = planning::forward(&manifest, &"v2".parse().unwrap(), &facts(&manifest, hosts));
+    let plan = planning::forward(
+        &manifest,
+        &"v2".parse().unwrap(),
+        &facts(&manifest, hosts),
+        &planning::Asked::default(),
+    );
     assert_eq!(plan.errors().count(), 0, "{:?}", plan.notes);
     plan
 }
@@ -106,26 +121,39 @@ impl World {
     /// A begun rollout whose hosts are all in contact.
     pub(crate) fn new(plan: Plan) -> Self {
         let mut world = Self::unstarted(plan);
-        let hosts: Vec<_> = world.agents.keys().cloned().collect();
-        let start = Event::Start { by: "alice".to_owned(), reason: None };
+        world.start();
+        world
+    }
+
+    /// It begins, and every host is in contact.
+    pub(crate) fn start(&mut self) {
+        let hosts: Vec<_> = self.agents.keys().cloned().collect();
+        let start = Event::Start { by: "alice".to_owned(), reason: None, overrides: Vec::new() };
         let mut events = vec![start];
         for name in hosts {
-            world.agents.get_mut(&name).unwrap().connected = true;
+            self.agents.get_mut(&name).unwrap().connected = true;
             events.push(Event::Connected { host: name });
         }
-        world.turn(events);
-        world
+        self.turn(events);
     }
 
     pub(crate) fn unstarted(plan: Plan) -> Self {
         let agent =
             || Agent { tags: Tags { latest: Some(image(1)), previous: None }, ..Agent::default() };
         Self {
-            agents: plan.hosts.iter().map(|h| (h.name.clone(), agent())).collect(),
+            agents: plan
+                .hosts
+                .iter()
+                .map(|h| &h.name)
+                .chain(plan.once.iter().flat_map(|once| &once.hosts))
+                .map(|name| (name.clone(), agent()))
+                .collect(),
             rollout: Rollout::new(RolloutId(7), Arc::new(plan)),
             journal: Vec::new(),
             now: Timestamp::from_second(1_800_000_000).unwrap(),
             cancelled: HashSet::new(),
+            asked: Vec::new(),
+            sampling: false,
         }
     }
 
@@ -193,6 +221,9 @@ impl World {
             Effect::Acknowledge { host, command } => {
                 self.agents.get_mut(&host).unwrap().unacknowledged.remove(&command);
             }
+            Effect::AskGates { gates } => self.asked.extend(gates),
+            Effect::Sample { .. } => self.sampling = true,
+            Effect::StopSampling => self.sampling = false,
             Effect::Watch { .. } | Effect::Unwatch { .. } => {}
         }
     }
@@ -206,7 +237,7 @@ impl World {
         };
         *agent.executed.entry(id).or_default() += 1;
         let result = result(&command.operation);
-        let evidence = result.is_done().then(|| act(&mut agent.tags, &command.operation)).flatten();
+        let evidence = result.is_done().then(|| act(agent, &command.operation)).flatten();
         agent.outcomes.insert(id, outcome(id, result, now, evidence));
         agent.unacknowledged.insert(id);
         self.report_outcomes(n);
@@ -312,6 +343,9 @@ impl World {
                 _ => {}
             }
         }
+        for record in new {
+            self.check_nothing_goes_on_beside_a_bad_host(record);
+        }
         for effect in effects {
             if let Effect::Send { host, command } = effect {
                 let recorded = self.facts().any(
@@ -332,21 +366,53 @@ impl World {
     }
 }
 
-fn act(tags: &mut Tags, operation: &Operation) -> Option<Evidence> {
-    let before = tags.clone();
+impl World {
+    /// A host that was healthy and is bad holds the next host, wave, promotion and success.
+    fn check_nothing_goes_on_beside_a_bad_host(&self, record: &Record) {
+        let plan = self.rollout.plan();
+        let goes_on = matches!(
+            record.fact,
+            Fact::Commanded { .. }
+                | Fact::WaveStarted { .. }
+                | Fact::CanaryHealthy { .. }
+                | Fact::Operator { verb: Verb::Promote, .. }
+                | Fact::Ended { verdict: Verdict::Succeeded, .. }
+        );
+        if !goes_on || is_reversal(plan) {
+            return;
+        }
+        let before = self.journal.iter().take_while(|r| r.number < record.number);
+        let before = Rollout::replay(self.rollout.id(), Arc::clone(plan), before).unwrap().report();
+        let bad = before.hosts.iter().find(|h| h.phase == Phase::Healthy && h.good == Some(false));
+        let under_way = |name: &HostName| {
+            before.hosts.iter().any(|h| h.name == *name && h.phase == Phase::Working)
+        };
+        match &record.fact {
+            Fact::Commanded { host, .. } if under_way(host) => {}
+            fact => assert!(bad.is_none(), "{fact:?} although {bad:?}"),
+        }
+    }
+}
+
+fn act(agent: &mut Agent, operation: &Operation) -> Option<Evidence> {
+    let before = agent.tags.clone();
     match operation {
         Operation::TagImage { digest, .. } => {
             let new = ImageId { id: digest.clone(), digest: Some(digest.clone()) };
-            if tags.latest.as_ref() != Some(&new) {
-                *tags = Tags { latest: Some(new), previous: before.latest.clone() };
+            if before.latest.as_ref() != Some(&new) {
+                agent.tags = Tags { latest: Some(new), previous: before.latest.clone() };
             }
         }
         Operation::RestoreTags { latest, previous, .. } => {
-            *tags = Tags { latest: Some(latest.clone()), previous: previous.clone() };
+            agent.tags = Tags { latest: Some(latest.clone()), previous: previous.clone() };
+        }
+        Operation::Checkout { commit, .. } => {
+            let before = agent.commit.replace(commit.clone())?;
+            return Some(Evidence::Commit { before, after: commit.clone() });
         }
         _ => return None,
     }
-    Some(Evidence::Tags { before, after: tags.clone() })
+    Some(Evidence::Tags { before, after: agent.tags.clone() })
 }
 
 fn outcome(
@@ -378,4 +444,10 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
         std::task::Poll::Ready(value) => value,
         std::task::Poll::Pending => panic!("the commit waits for nothing"),
     }
+}
+
+/// The way back that a person would take who wants nothing special.
+pub(crate) fn reverse(of: &Rollout, catch_ups: &[Rollout], all_at_once: bool) -> Plan {
+    let database = planning::way_back(of, planning::Wish::default()).expect("nothing was migrated");
+    planning::reverse(of, catch_ups, all_at_once, database)
 }
