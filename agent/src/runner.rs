@@ -1,5 +1,7 @@
 //! Takes commands, each as its own task: one that is stuck holds up neither the others nor the link.
 
+mod fit;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, OnceLock},
@@ -254,10 +256,13 @@ impl Runner {
         loop {
             let entry = entry.clone();
             match self.ledger.with(move |ledger| ledger.write(&entry)).await {
-                Ok(()) => return outcome,
+                Ok(()) => {
+                    self.status.written(outcome.command);
+                    return outcome;
+                }
                 Err(error) => {
                     tracing::error!(command = %outcome.command, %error, "the outcome can't be written; trying again");
-                    self.status.link(format!("can't write an outcome: {error}"));
+                    self.status.unwritten(outcome.command, error.to_string());
                     tokio::time::sleep(DISK_PAUSE).await;
                 }
             }
@@ -310,7 +315,7 @@ fn entry(id: CommandId, operation: Option<Operation>) -> Entry {
 
 fn outcome(command: CommandId, began: Timestamp, took: Span, attempt: Attempt) -> Outcome {
     let Attempt { result, output, evidence } = attempt;
-    Outcome { command, result, began, took, output, evidence }
+    fit::fitted(Outcome { command, result, began, took, output, evidence })
 }
 
 /// systemd could not be asked about a restart that the agent died in.
