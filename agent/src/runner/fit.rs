@@ -50,13 +50,14 @@ fn shorten(text: &mut String) {
 }
 
 fn keep_end(output: &mut Output, mut room: usize) {
-    let cut = output.tail.char_indices().rev().find_map(|(at, c)| match room.checked_sub(cost(c)) {
-        Some(left) => {
-            room = left;
-            None
-        }
-        None => Some(at + c.len_utf8()),
-    });
+    let cut =
+        output.tail.char_indices().rev().find_map(|(at, c)| match room.checked_sub(cost(c)) {
+            Some(left) => {
+                room = left;
+                None
+            }
+            None => Some(at + c.len_utf8()),
+        });
     if let Some(cut) = cut {
         output.tail.drain(..cut);
         output.dropped += cut as u64;
