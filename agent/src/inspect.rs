@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 
 use crate::{
     limits::Limits,
-    operations::{self, git::Git},
+    operations::{self, checkout::local_changes, git::Git},
     policy::Policy,
     ports::UnitsError,
     probe,
@@ -64,6 +64,12 @@ async fn find(runner: &Runner, policy: &Policy, subject: &Subject) -> Finding {
             Subject::Tree { tree, resolve } => {
                 let remote = policy.trees.get(tree).map_or("origin", |tree| &tree.remote);
                 let git = Git { tree, remote, limits: &limits, on_output: None };
+                // What an agent that was cut off has left is no work that could be lost.
+                if !runner.is_unfinished(tree).await
+                    && let Some(why) = changes(&git).await?
+                {
+                    return Ok(Finding::Failed(why));
+                }
                 commit(&git, resolve.as_deref()).await
             }
             Subject::Unit { unit } => state(runner, unit).await,
@@ -109,6 +115,18 @@ fn project_files(policy: &Policy, project: &str) -> Result<Finding, String> {
         return Ok(Finding::Allowed);
     }
     Ok(Finding::NotFound(format!("there is no compose file in {}", directory.display())))
+}
+
+/// The checkout would refuse them, host by host, when the rollout is under way.
+async fn changes(git: &Git<'_>) -> Result<Option<String>, String> {
+    if !git.exists() {
+        return Ok(None);
+    }
+    let status = git.status().await?;
+    match status.is_success() {
+        true => Ok(local_changes(git.tree, &status)),
+        false => Err(operations::git::explain("status", &status)),
+    }
 }
 
 async fn commit(git: &Git<'_>, resolve: Option<&str>) -> Result<Finding, String> {

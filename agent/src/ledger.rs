@@ -10,9 +10,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use dv_types::{CommandId, Span, Timestamp};
+use dv_types::{CommandId, Operation, Span, Timestamp};
 
-pub(crate) use entry::{Entry, UnitMark};
+pub(crate) use entry::{Entry, Mark, UnitMark};
 
 use crate::durable;
 
@@ -127,6 +127,23 @@ impl Ledger {
     pub(crate) fn unacknowledged(&self) -> Vec<CommandId> {
         let index = self.index();
         index.iter().filter(|(_, acknowledged)| acknowledged.is_none()).map(|(id, _)| *id).collect()
+    }
+
+    /// Whether the last checkout of `tree` was cut off, so that what it left is not somebody's work. One that
+    /// ended before it wrote anything says nothing about it.
+    pub(crate) fn is_unfinished(&self, tree: &str) -> bool {
+        let ids: Vec<_> = self.index().keys().copied().collect();
+        let of_tree = |entry: &Entry| matches!(&entry.operation, Some(Operation::Checkout { tree: its, .. }) if its == tree);
+        ids.into_iter()
+            .filter_map(|id| entry::read(&self.path(id)).ok())
+            .filter(of_tree)
+            .filter_map(|Entry { id, began, outcome, unfinished, .. }| {
+                let unfinished = unfinished || outcome.is_none();
+                let done = outcome.is_some_and(|outcome| outcome.result.is_done());
+                (unfinished || done).then_some((began, id, unfinished))
+            })
+            .max()
+            .is_some_and(|(.., unfinished)| unfinished)
     }
 
     fn prune(&self, now: Timestamp) {

@@ -2,7 +2,7 @@
 
 use dv_types::{Command, OpResult, Operation, Outcome, operation::UnitVerb};
 
-use crate::ledger::{Entry, Known, UnitMark};
+use crate::ledger::{Entry, Known, Mark, UnitMark};
 
 /// What is done with a command.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub(crate) fn call_off(known: Known) -> Decision {
 /// systemd knows of a restart; of anything else nobody does.
 fn ask_systemd(entry: Entry, otherwise: &str) -> Decision {
     match (&entry.operation, &entry.mark) {
-        (Some(Operation::Unit { unit, verb: UnitVerb::Restart, .. }), Some(mark)) => {
+        (Some(Operation::Unit { unit, verb: UnitVerb::Restart, .. }), Some(Mark::Unit(mark))) => {
             Decision::AskSystemd { unit: unit.clone(), mark: mark.clone(), entry }
         }
         _ => {

@@ -34,6 +34,7 @@ Files:
                                trees: {/srv/debvisor-src: {remote: origin}}
                                commands: [[\"/usr/bin/debvisor-cli\", \"db\", \"*\"]]
                                (\"*\" is one argument, \"**\" at the end any rest)
+  ~/.docker/config.json        log-ins for registries, as `docker login` writes them
   /var/lib/dv-agent/           identity/, ledger/ and epoch
 
 Environment:

@@ -19,6 +19,8 @@ pub(crate) struct Status {
 struct Now {
     link: String,
     running: BTreeMap<CommandId, String>,
+    /// Outcomes that the disk does not take, each with the reason.
+    unwritten: BTreeMap<CommandId, String>,
     said: String,
 }
 
@@ -42,6 +44,20 @@ impl Status {
         });
     }
 
+    /// The disk does not take an outcome.
+    pub(crate) fn unwritten(&self, command: CommandId, why: String) {
+        self.change(|now| {
+            now.unwritten.insert(command, why);
+        });
+    }
+
+    /// An outcome is on the disk.
+    pub(crate) fn written(&self, command: CommandId) {
+        self.change(|now| {
+            now.unwritten.remove(&command);
+        });
+    }
+
     fn change(&self, change: impl FnOnce(&mut Now)) {
         let mut now = self.now.lock().expect("no panic under this lock");
         change(&mut now);
@@ -58,6 +74,9 @@ impl Now {
         let mut line = self.link.clone();
         for (command, operation) in &self.running {
             let _ = write!(line, "; {command} {operation}");
+        }
+        for (command, why) in &self.unwritten {
+            let _ = write!(line, "; can't write the outcome of {command}: {why}");
         }
         line
     }
@@ -103,5 +122,19 @@ mod tests {
         assert_eq!(said(), "connected to c:7443, epoch 3; r42-7 restart debvisor.service");
         status.ended("r42-7".parse().unwrap());
         assert_eq!(said(), "connected to c:7443, epoch 3");
+    }
+
+    #[test]
+    fn an_outcome_that_can_not_be_written_is_told_until_it_is_written() {
+        let status = Status::default();
+        let id = || "r42-7".parse().unwrap();
+        let said = || status.now.lock().unwrap().said.clone();
+        status.link("connected to c:7443, epoch 3");
+        status.unwritten(id(), "no space".into());
+        let line = "connected to c:7443, epoch 4; can't write the outcome of r42-7: no space";
+        status.link("connected to c:7443, epoch 4");
+        assert_eq!(said(), line);
+        status.written(id());
+        assert_eq!(said(), "connected to c:7443, epoch 4");
     }
 }

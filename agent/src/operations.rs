@@ -1,7 +1,7 @@
 //! What the agent can do, one file each. By the time one of these is called the policy has allowed it and
 //! its intent is on the disk.
 
-mod checkout;
+pub(crate) mod checkout;
 mod compose;
 pub(crate) mod git;
 pub(crate) mod image;
@@ -17,7 +17,7 @@ use dv_types::{Evidence, OpResult, Operation, outcome::Output};
 
 use crate::{
     config::Config,
-    ledger::UnitMark,
+    ledger::Mark,
     limits::{Limits, Stop},
     policy::Policy,
     ports::{EngineError, Ports, Units, UnitsError},
@@ -33,8 +33,10 @@ pub(crate) struct Context {
     pub(crate) progress: Progress,
     /// One connection for all that the operation asks, made when it is needed.
     pub(crate) units: OnceLock<Arc<dyn Units>>,
-    /// It was begun before the agent died: what lies about is probably its own.
+    /// It, or the one before it, was cut off: what lies about is probably its own.
     pub(crate) resumed: bool,
+    /// What was there before it was begun, however often it is begun.
+    pub(crate) mark: Option<Mark>,
 }
 
 impl Context {
@@ -49,6 +51,8 @@ pub(crate) struct Attempt {
     pub(crate) result: OpResult,
     pub(crate) output: Output,
     pub(crate) evidence: Option<Evidence>,
+    /// It was cut off while it wrote.
+    pub(crate) unfinished: bool,
 }
 
 impl Attempt {
@@ -67,7 +71,7 @@ impl Attempt {
 
 impl From<OpResult> for Attempt {
     fn from(result: OpResult) -> Self {
-        Self { result, output: Output::default(), evidence: None }
+        Self { result, output: Output::default(), evidence: None, unfinished: false }
     }
 }
 
@@ -135,14 +139,17 @@ pub(crate) async fn perform(operation: &Operation, context: &Context) -> Attempt
     ended.unwrap_or_else(|halt| *halt)
 }
 
-/// What must be known before `operation` begins, to settle it after a crash.
-pub(crate) async fn mark(
-    operation: &Operation,
-    context: &Context,
-) -> Result<Option<UnitMark>, Halt> {
+/// What must be known before `operation` begins: to settle it after a crash, and to go back.
+pub(crate) async fn mark(operation: &Operation, context: &Context) -> Result<Option<Mark>, Halt> {
     match operation {
         Operation::Unit { unit, verb: dv_types::operation::UnitVerb::Restart, .. } => {
-            unit::mark(context, unit).await.map(Some)
+            unit::mark(context, unit).await.map(|mark| Some(Mark::Unit(mark)))
+        }
+        Operation::TagImage { repository, .. } | Operation::RestoreTags { repository, .. } => {
+            image::mark(context, repository).await.map(|tags| Some(Mark::Tags { tags }))
+        }
+        Operation::Checkout { tree, .. } => {
+            checkout::mark(context, tree).await.map(|commit| Some(Mark::Commit { commit }))
         }
         _ => Ok(None),
     }

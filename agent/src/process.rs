@@ -1,4 +1,4 @@
-//! Runs a program: no shell, its own process group, nothing to read, its output capped. When it ends, or
+//! Runs a program: no shell, its own process group, little or nothing to read, its output capped. When it ends, or
 //! must be stopped, all that it started is killed, whatever it did to hide.
 //!
 //! Nothing here can hold up the rest of the agent: the output is read as it comes, and a background child
@@ -7,7 +7,12 @@
 mod tail;
 mod tree;
 
-use std::{io, path::Path, process::ExitStatus, time::Duration};
+use std::{
+    io::{self, Write},
+    path::Path,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
 
 use dv_types::{Span, outcome::Output};
 use tokio::{io::AsyncReadExt, net::unix::pipe, time::Instant};
@@ -24,6 +29,8 @@ pub(crate) use tree::{adopt_orphans, kill_all};
 const DRAIN: Duration = Duration::from_millis(200);
 /// How long a program that is stopped has to clean up behind itself (git its locks, say).
 const MERCY: Duration = Duration::from_secs(2);
+/// What every pipe holds, so that writing it waits for nobody.
+const PIPE: usize = 4096;
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What to run.
@@ -77,6 +84,25 @@ impl Finished {
 
 /// Runs `program` until it ends or `limits` are reached.
 pub(crate) async fn run(program: Program<'_>, limits: &Limits) -> io::Result<Finished> {
+    start(program, Stdio::null(), limits).await
+}
+
+/// The same, for a program that reads `input`: a few words, which a pipe holds.
+pub(crate) async fn run_with_input(
+    program: Program<'_>,
+    input: &str,
+    limits: &Limits,
+) -> io::Result<Finished> {
+    let (stdin, mut stdin_end) = io::pipe()?;
+    if input.len() > PIPE {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "too much for it to read"));
+    }
+    stdin_end.write_all(input.as_bytes())?;
+    drop(stdin_end);
+    start(program, stdin.into(), limits).await
+}
+
+async fn start(program: Program<'_>, stdin: Stdio, limits: &Limits) -> io::Result<Finished> {
     let Some((name, arguments)) = program.argv.split_first() else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no program to run"));
     };
@@ -89,7 +115,7 @@ pub(crate) async fn run(program: Program<'_>, limits: &Limits) -> io::Result<Fin
         .env_clear()
         .envs([("PATH", PATH), ("LANG", "C.UTF-8"), ("HOME", &home)])
         .envs(program.environment.iter().copied())
-        .stdin(std::process::Stdio::null())
+        .stdin(stdin)
         .stdout(stdout_end)
         .stderr(stderr_end)
         .process_group(0)

@@ -1,5 +1,8 @@
 //! Takes commands, each as its own task: one that is stuck holds up neither the others nor the link.
 
+mod fit;
+mod queue;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, OnceLock},
@@ -23,11 +26,14 @@ use crate::{
     ports::Ports,
     progress::Progress,
 };
+use queue::{Queue, Turn};
 
 /// An operation that outruns its own deadline by this much is given up: the agent has a fault.
 const LENIENCE: Duration = Duration::from_secs(15);
 /// The pause before an outcome that can't be written is tried again.
 const DISK_PAUSE: Duration = Duration::from_secs(2);
+/// How often it is said what an operation waits for: a line may be lost.
+const REMINDER: Duration = Duration::from_secs(5);
 
 /// What carries out this host's commands.
 pub(crate) struct Runner {
@@ -37,6 +43,7 @@ pub(crate) struct Runner {
     outbox: Arc<Outbox>,
     status: Arc<Status>,
     running: Mutex<BTreeMap<CommandId, CancellationToken>>,
+    queue: Arc<Queue>,
     /// Outcomes of what was not begun because the disk took no intent.
     unwritten: Mutex<BTreeMap<CommandId, Outcome>>,
 }
@@ -49,16 +56,20 @@ impl Runner {
         outbox: Arc<Outbox>,
         status: Arc<Status>,
     ) -> Self {
-        let (running, unwritten) = Default::default();
-        Self { config, ports, ledger, outbox, status, running, unwritten }
+        let (running, queue, unwritten) = Default::default();
+        Self { config, ports, ledger, outbox, status, running, queue, unwritten }
     }
 
     /// Does `command`, unless it is known; sends its outcome in any case.
     pub(crate) fn command(self: &Arc<Self>, command: Command) {
         let (id, operation) = (command.id, command.operation.to_string());
-        self.task(id, |runner, cancel| async move {
-            tracing::info!(command = %id, operation, "commanded");
-            runner.take(command, cancel).await
+        self.task(id, |runner, cancel| {
+            // The order is that of arrival, so the place is taken before anything is waited for.
+            let turn = runner.queue.place(&command);
+            async move {
+                tracing::info!(command = %id, operation, "commanded");
+                runner.take(command, cancel, &turn).await
+            }
         });
     }
 
@@ -144,18 +155,24 @@ impl Runner {
         });
     }
 
-    async fn take(&self, command: Command, cancel: CancellationToken) -> Outcome {
+    /// Whether the last checkout of `tree` was cut off.
+    pub(crate) async fn is_unfinished(&self, tree: &str) -> bool {
+        let tree = tree.to_owned();
+        self.ledger.with(move |ledger| ledger.is_unfinished(&tree)).await
+    }
+
+    async fn take(&self, command: Command, cancel: CancellationToken, turn: &Turn) -> Outcome {
         let id = command.id;
         if let Some(outcome) = lock(&self.unwritten).get(&id) {
             return outcome.clone();
         }
         match machine::decide(self.known(id).await, &command) {
-            Decision::Do => self.begin(command, cancel).await,
-            Decision::Again(entry) => self.resume(entry, command.operation, cancel).await,
+            Decision::Do => self.begin(command, cancel, turn).await,
+            Decision::Again(entry) => self.resume(entry, command.operation, cancel, turn).await,
             Decision::AskSystemd { entry, unit, mark } => {
                 match self.ask_systemd(&entry, &unit, &mark).await {
                     Ok(Some(attempt)) => self.end(entry, attempt, None).await,
-                    Ok(None) => self.resume(entry, command.operation, cancel).await,
+                    Ok(None) => self.resume(entry, command.operation, cancel, turn).await,
                     Err(halt) => self.end(entry, doubtful(*halt), None).await,
                 }
             }
@@ -168,7 +185,14 @@ impl Runner {
     }
 
     async fn call_off(&self, id: CommandId) -> Outcome {
-        match machine::call_off(self.known(id).await) {
+        let known = self.known(id).await;
+        // What was begun is still what is on record.
+        let mut begun = match &known {
+            Known::Intent(entry) => Entry { unfinished: true, ..entry.clone() },
+            _ => entry(id, None),
+        };
+        begun.outcome = None;
+        match machine::call_off(known) {
             Decision::AskSystemd { entry, unit, mark } => {
                 let attempt = match self.ask_systemd(&entry, &unit, &mark).await {
                     Ok(Some(attempt)) => attempt,
@@ -178,25 +202,63 @@ impl Runner {
                 self.end(entry, attempt, None).await
             }
             Decision::Repeat(outcome) => outcome,
-            Decision::Close(result) => self.end(entry(id, None), result.into(), None).await,
+            Decision::Close(result) => self.end(begun, result.into(), None).await,
             Decision::Do | Decision::Again(_) | Decision::Refuse(_) => {
                 unreachable!("nothing is begun by calling it off")
             }
         }
     }
 
-    /// Writes the intent, then acts. What is refused leaves its outcome only.
-    async fn begin(&self, command: Command, cancel: CancellationToken) -> Outcome {
-        let Command { id, operation, .. } = command;
-        let mut entry = entry(id, Some(operation.clone()));
-        let ready = async {
-            let context = self.context(id, &operation, cancel, false)?;
-            let mark = operations::mark(&operation, &context).await?;
-            Ok::<_, Halt>((context, mark))
+    /// Waits until `turn` has come; not any longer than until it is called off.
+    async fn wait(
+        &self,
+        id: CommandId,
+        turn: &Turn,
+        cancel: &CancellationToken,
+    ) -> Result<(), Halt> {
+        let progress = Progress::new(id, Arc::clone(&self.outbox));
+        let text = Mutex::new(String::new());
+        let waits = |other| {
+            let waits = format!("waits for {other} to end");
+            tracing::info!(command = %id, "{waits}");
+            progress.say(&waits);
+            self.status.began(id, waits.clone());
+            *lock(&text) = waits;
         };
-        let context = match ready.await {
-            Ok((context, mark)) => {
-                entry.mark = mark;
+        let remind = async {
+            loop {
+                tokio::time::sleep(REMINDER).await;
+                progress.say(&lock(&text));
+            }
+        };
+        let come = tokio::select! {
+            biased;
+            () = cancel.cancelled() => Err(OpResult::Cancelled.into()),
+            () = turn.come(waits) => Ok(()),
+            () = remind => Ok(()),
+        };
+        self.status.ended(id);
+        come
+    }
+
+    /// Writes the intent, then acts. What is refused leaves its outcome only.
+    async fn begin(&self, command: Command, cancel: CancellationToken, turn: &Turn) -> Outcome {
+        let Command { id, operation, .. } = command;
+        let ready = async {
+            self.wait(id, turn, &cancel).await?;
+            let resumed = match &operation {
+                Operation::Checkout { tree, .. } => self.is_unfinished(tree).await,
+                _ => false,
+            };
+            let mut context = self.context(id, &operation, cancel, resumed)?;
+            context.mark = operations::mark(&operation, &context).await?;
+            Ok::<_, Halt>(context)
+        };
+        let ready = ready.await;
+        let mut entry = entry(id, Some(operation.clone()));
+        let context = match ready {
+            Ok(context) => {
+                entry.mark = context.mark.clone();
                 context
             }
             Err(halt) => return self.end(entry, *halt, None).await,
@@ -214,13 +276,23 @@ impl Runner {
     /// Does again, or does at last, what was begun before the agent died.
     async fn resume(
         &self,
-        entry: Entry,
+        mut entry: Entry,
         operation: Operation,
         cancel: CancellationToken,
+        turn: &Turn,
     ) -> Outcome {
-        match self.context(entry.id, &operation, cancel, true) {
-            Ok(context) => self.act(entry, operation, context).await,
-            Err(refused) => self.end(entry, *refused, None).await,
+        // Until it is done.
+        entry.unfinished = true;
+        let ready = async {
+            self.wait(entry.id, turn, &cancel).await?;
+            self.context(entry.id, &operation, cancel, true)
+        };
+        match ready.await {
+            Ok(mut context) => {
+                context.mark = entry.mark.clone();
+                self.act(entry, operation, context).await
+            }
+            Err(halt) => self.end(entry, *halt, None).await,
         }
     }
 
@@ -236,10 +308,12 @@ impl Runner {
         let abort = task.abort_handle();
         let attempt = match tokio::time::timeout(limit.get() + LENIENCE, task).await {
             Ok(Ok(attempt)) => attempt,
-            Ok(Err(panic)) => OpResult::Unknown(format!("the agent has a fault: {panic}")).into(),
+            Ok(Err(panic)) => cut_off(OpResult::Unknown(format!("the agent has a fault: {panic}"))),
             Err(_) => {
                 abort.abort();
-                OpResult::TimedOut(format!("it did not end within {limit}, nor soon after")).into()
+                cut_off(OpResult::TimedOut(format!(
+                    "it did not end within {limit}, nor soon after"
+                )))
             }
         };
         self.status.ended(id);
@@ -249,15 +323,19 @@ impl Runner {
     /// Writes the outcome, before anybody hears of it.
     async fn end(&self, mut entry: Entry, attempt: Attempt, took: Option<Duration>) -> Outcome {
         let took = Span::from(took.unwrap_or_default());
+        entry.unfinished = (entry.unfinished || attempt.unfinished) && !attempt.result.is_done();
         let outcome = outcome(entry.id, entry.began, took, attempt);
         entry.outcome = Some(outcome.clone());
         loop {
             let entry = entry.clone();
             match self.ledger.with(move |ledger| ledger.write(&entry)).await {
-                Ok(()) => return outcome,
+                Ok(()) => {
+                    self.status.written(outcome.command);
+                    return outcome;
+                }
                 Err(error) => {
                     tracing::error!(command = %outcome.command, %error, "the outcome can't be written; trying again");
-                    self.status.link(format!("can't write an outcome: {error}"));
+                    self.status.unwritten(outcome.command, error.to_string());
                     tokio::time::sleep(DISK_PAUSE).await;
                 }
             }
@@ -295,6 +373,7 @@ impl Runner {
             units: OnceLock::new(),
             progress: Progress::new(id, Arc::clone(&self.outbox)),
             resumed,
+            mark: None,
         })
     }
 
@@ -305,12 +384,17 @@ impl Runner {
 
 fn entry(id: CommandId, operation: Option<Operation>) -> Entry {
     let began = outside::now();
-    Entry { id, operation, began, mark: None, outcome: None, acknowledged: None }
+    Entry { id, operation, began, mark: None, outcome: None, unfinished: false, acknowledged: None }
 }
 
 fn outcome(command: CommandId, began: Timestamp, took: Span, attempt: Attempt) -> Outcome {
-    let Attempt { result, output, evidence } = attempt;
-    Outcome { command, result, began, took, output, evidence }
+    let Attempt { result, output, evidence, .. } = attempt;
+    fit::fitted(Outcome { command, result, began, took, output, evidence })
+}
+
+/// Nobody saw its end.
+fn cut_off(result: OpResult) -> Attempt {
+    Attempt { unfinished: true, ..result.into() }
 }
 
 /// systemd could not be asked about a restart that the agent died in.
@@ -325,3 +409,6 @@ fn doubtful(attempt: Attempt) -> Attempt {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no panic under this lock")
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 
-use dv_proto::v1::{self, to_agent};
+use dv_proto::v1::{self, from_agent, to_agent};
 use dv_types::{
     Finding, OpResult, Operation, Probe, Span, Subject, operation::UnitVerb, probe::Probing,
 };
@@ -102,12 +102,78 @@ async fn a_stuck_command_holds_nothing_up() {
     for _ in 0..3 {
         session.heartbeat().await;
     }
-    session.run("r1-2", &quick, false).await;
+    // It touches nothing, so it waits for nobody.
+    session.command("r1-2", verify(quick)).await;
     let outcome = session.outcome().await;
     assert_eq!((outcome.command.number, outcome.result), (2, OpResult::Done));
     session.cancel("r1-1").await;
     let outcome = session.outcome().await;
     assert_eq!((outcome.command.number, outcome.result), (1, OpResult::Cancelled));
+}
+
+fn verify(argv: Vec<String>) -> Operation {
+    let probing = Probing {
+        probes: vec![("live".to_owned(), Probe::Command { argv })],
+        interval: Span::from_millis(100),
+        timeout: Span::from_secs(20),
+        successes: 1,
+    };
+    let healthy_deadline = Span::from_secs(20);
+    Operation::Verify { probing, min_healthy_time: Span::ZERO, healthy_deadline }
+}
+
+#[tokio::test]
+async fn what_touches_the_same_thing_waits_and_is_called_off_while_it_waits() {
+    let mut coordinator = Coordinator::start().await;
+    let host = Host::enrolled(&coordinator, SCRIPTS);
+    let _agent = host.start();
+    let (begun, go, log) = (host.path("begun"), host.path("go"), host.path("log"));
+    let old = host.script(
+        "old",
+        &format!(
+            "touch {}; while [ ! -e {} ]; do sleep 0.05; done; echo old >> {}",
+            begun.display(),
+            go.display(),
+            log.display()
+        ),
+    );
+    let new = host.script("new", &format!("echo new >> {}", log.display()));
+
+    let mut session = coordinator.welcomed(1).await;
+    session.run("r4-7", &old, false).await;
+    eventually("the old one has begun", || begun.exists()).await;
+    session.run("r5-1", &new, false).await;
+    // Its own time would be up long before the old one ends; it has not begun.
+    let (argv, timeout) = (new.clone(), Span::from_millis(1));
+    session.command("r5-2", Operation::Run { argv, timeout, repeatable: true }).await;
+    let waits = |id: &'static str| {
+        move |message| match message {
+            from_agent::Message::Progress(progress) if progress.command == id => {
+                Some(progress.text)
+            }
+            _ => None,
+        }
+    };
+    assert_eq!(session.hear(waits("r5-1")).await, "waits for r4-7 to end");
+    assert_eq!(session.hear(waits("r5-2")).await, "waits for r4-7 to end");
+    for id in ["r5-1", "r5-2"] {
+        assert!(!host.ledger().join(format!("{id}.json")).exists(), "{id} is written down");
+    }
+    assert_eq!(session.heartbeat().await, 3);
+    session.cancel("r5-2").await;
+    let outcome = session.outcome().await;
+    assert_eq!((outcome.command.number, outcome.result), (2, OpResult::Cancelled));
+
+    fs::write(&go, "").unwrap();
+    for expected in [7, 1] {
+        let outcome = session.outcome().await;
+        assert_eq!((outcome.command.number, outcome.result), (expected, OpResult::Done));
+    }
+    assert_eq!(fs::read_to_string(&log).unwrap(), "old\nnew\n");
+    // What was called off is never done.
+    session.run("r5-2", &new, true).await;
+    let refused = session.outcome().await;
+    assert!(!refused.result.is_done(), "{refused:?}");
 }
 
 #[tokio::test]
@@ -127,8 +193,12 @@ async fn after_a_crash_the_agent_says_what_it_knows() {
     let times = || fs::read_to_string(&begun).map_or(0, |text| text.lines().count());
     let session = coordinator.welcomed(1).await;
     session.run("r1-1", &argv, false).await;
+    eventually("it has begun", || times() == 1).await;
+    agent.crash();
+    let agent = host.start();
+    let session = coordinator.welcomed(1).await;
     session.run("r1-2", &argv, true).await;
-    eventually("both have begun", || times() == 2).await;
+    eventually("the other has begun", || times() == 2).await;
     agent.crash();
 
     let _agent = host.start();
@@ -242,7 +312,7 @@ async fn a_plan_is_answered_and_a_watch_is_kept() {
     assert!(matches!(&findings[..], [Finding::Allowed, Finding::Refused(_), Finding::Refused(_)]));
     assert_eq!(healthy, Some(false));
 
-    use dv_proto::v1::{Unwatch, Watch, from_agent, to_agent};
+    use dv_proto::v1::{Unwatch, Watch};
     let (service, probing_json) = ("web".to_owned(), dv_proto::to_json(&probing));
     session.say(to_agent::Message::Watch(Watch { service, probing_json })).await;
     let health = |message| match message {

@@ -1,5 +1,7 @@
 //! The Docker Engine over its API.
 
+mod login;
+
 use std::{collections::BTreeMap, path::Path};
 
 use bollard::{
@@ -18,6 +20,8 @@ use crate::{
     words::innermost,
 };
 
+pub(crate) use login::Logins;
+
 const SOCKET: &str = "/var/run/docker.sock";
 /// The operation's own deadline comes first; this is for a connection that nobody waits on any more.
 const TIMEOUT_SECONDS: u64 = 3600;
@@ -25,14 +29,15 @@ const TIMEOUT_SECONDS: u64 = 3600;
 /// A connection to the engine.
 pub(crate) struct Docker {
     api: bollard::Docker,
+    logins: Logins,
 }
 
 impl Docker {
     /// Where the engine listens; it is dialled at the first question.
-    pub(crate) fn connect(socket: Option<&Path>) -> Result<Self, EngineError> {
+    pub(crate) fn connect(socket: Option<&Path>, logins: Logins) -> Result<Self, EngineError> {
         let socket = socket.map_or_else(|| SOCKET.into(), Path::to_string_lossy);
         bollard::Docker::connect_with_unix(&socket, TIMEOUT_SECONDS, API_DEFAULT_VERSION)
-            .map(|api| Self { api })
+            .map(|api| Self { api, logins })
             .map_err(|e| {
                 EngineError(format!("no Docker Engine at {socket}: {e}; is docker running?"))
             })
@@ -76,7 +81,8 @@ impl Images for Docker {
                 .from_image(repository)
                 .tag(digest.as_str())
                 .build();
-            let mut events = self.api.create_image(Some(options), None, None);
+            let login = self.logins.find(repository).await?;
+            let mut events = self.api.create_image(Some(options), None, login);
             let mut layers = Layers::default();
             while let Some(event) = events.next().await {
                 say(&layers.hear(event.map_err(|e| in_words(&e))?));
@@ -121,7 +127,8 @@ impl Images for Docker {
         tag: &'a str,
     ) -> BoxFuture<'a, Result<Option<Digest>, EngineError>> {
         async move {
-            match self.api.inspect_registry_image(&format!("{repository}:{tag}"), None).await {
+            let login = self.logins.find(repository).await?;
+            match self.api.inspect_registry_image(&format!("{repository}:{tag}"), login).await {
                 Ok(image) => {
                     let digest = image.descriptor.digest.unwrap_or_default();
                     Digest::new(digest).map(Some).map_err(|e| EngineError(e.to_string()))
@@ -184,3 +191,6 @@ fn in_words(error: &Error) -> EngineError {
         other => format!("Docker: {other}"),
     })
 }
+
+#[cfg(test)]
+mod tests;

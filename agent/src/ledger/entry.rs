@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use dv_types::{CommandId, Operation, Outcome, Timestamp};
+use dv_types::{CommandId, Commit, Operation, Outcome, Timestamp, outcome::Tags};
 use serde::{Deserialize, Serialize};
 
 /// A command and what became of it.
@@ -13,14 +13,35 @@ pub(crate) struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) operation: Option<Operation>,
     pub(crate) began: Timestamp,
-    /// The unit before it was acted on: what settles the question after a crash.
+    /// What was there before it was acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) mark: Option<UnitMark>,
+    pub(crate) mark: Option<Mark>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) outcome: Option<Outcome>,
+    /// It was cut off, and may have left something half written.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) unfinished: bool,
     /// Since when the coordinator is known to have the outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) acknowledged: Option<Timestamp>,
+}
+
+/// What was there before an operation, by its kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Mark {
+    /// A unit: it settles whether it was restarted before a crash.
+    Unit(UnitMark),
+    /// The tags: once some of them are moved, nobody else can tell where they were.
+    Tags {
+        /// What they named.
+        tags: Tags,
+    },
+    /// A working tree, likewise.
+    Commit {
+        /// What was checked out.
+        commit: Commit,
+    },
 }
 
 /// Which run of a unit there was.

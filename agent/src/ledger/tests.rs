@@ -19,8 +19,9 @@ fn intent(number: &str) -> Entry {
             repeatable: false,
         }),
         began: Timestamp::UNIX_EPOCH,
-        mark: Some(UnitMark { invocation: "abc".into() }),
+        mark: Some(Mark::Unit(UnitMark { invocation: "abc".into() })),
         outcome: None,
+        unfinished: false,
         acknowledged: None,
     }
 }
@@ -118,4 +119,50 @@ fn what_can_not_be_written_is_not_known() {
     let error = ledger.write(&intent("r1-1")).unwrap_err().to_string();
     assert!(error.contains("ledger"), "{error}");
     assert!(matches!(ledger.known(id("r1-1")), Known::Nothing));
+}
+
+#[test]
+fn a_mark_is_read_as_it_was_written_by_an_older_agent_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = r#"{"id":"r1-1","began":"2026-11-22T12:00:00Z","mark":{"invocation":"abc"}}"#;
+    fs::write(dir.path().join("r1-1.json"), old).unwrap();
+    let ledger = Ledger::open(dir.path().into(), now()).unwrap();
+    let Known::Intent(entry) = ledger.known(id("r1-1")) else { panic!("it is an intent") };
+    assert_eq!(entry.mark, Some(Mark::Unit(UnitMark { invocation: "abc".into() })));
+    assert!(!entry.unfinished);
+
+    let commit = dv_types::Commit::new("1".repeat(40)).unwrap();
+    for mark in
+        [Mark::Tags { tags: Default::default() }, Mark::Commit { commit }, entry.mark.unwrap()]
+    {
+        let entry = Entry { mark: Some(mark), ..intent("r1-2") };
+        ledger.write(&entry).unwrap();
+        assert!(matches!(ledger.known(id("r1-2")), Known::Intent(read) if read == entry));
+    }
+}
+
+#[test]
+fn a_tree_is_unfinished_until_a_checkout_of_it_is_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(dir.path().into(), now()).unwrap();
+    let at = |second: u64, number: &str, result: Option<OpResult>, unfinished: bool| {
+        let ended = ended(number);
+        let outcome = result.map(|result| Outcome { result, ..ended.outcome.clone().unwrap() });
+        let commit = dv_types::Commit::new("1".repeat(40)).unwrap();
+        let timeout = Span::from_secs(1);
+        let operation = Some(Operation::Checkout { tree: "/srv/a".into(), commit, timeout });
+        let began = Span::from_secs(second).after(now());
+        ledger.write(&Entry { operation, began, outcome, unfinished, ..ended }).unwrap();
+        assert!(!ledger.is_unfinished("/srv/b"));
+        ledger.is_unfinished("/srv/a")
+    };
+    let failed = || Some(OpResult::Failed("git fetch".into()));
+    assert!(!at(1, "r1-1", Some(OpResult::Done), false));
+    assert!(!at(2, "r1-2", failed(), false));
+    assert!(at(3, "r1-3", failed(), true));
+    // What ended before it wrote has put nothing right.
+    assert!(at(4, "r1-4", failed(), false));
+    // The last that began, whatever its number.
+    assert!(!at(5, "r1-2", Some(OpResult::Done), false));
+    assert!(at(6, "r1-5", None, false));
 }

@@ -19,8 +19,9 @@ fn entry(operation: Operation, mark: Option<&str>) -> Entry {
         id: "r1-1".parse().unwrap(),
         operation: Some(operation),
         began: Timestamp::UNIX_EPOCH,
-        mark: mark.map(|invocation| UnitMark { invocation: invocation.into() }),
+        mark: mark.map(|invocation| Mark::Unit(UnitMark { invocation: invocation.into() })),
         outcome: None,
+        unfinished: false,
         acknowledged: None,
     }
 }

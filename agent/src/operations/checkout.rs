@@ -8,31 +8,28 @@ use super::{
     Attempt, Context, Ended, Halt, failed,
     git::{Git, explain},
 };
-use crate::process::Finished;
+use crate::{ledger::Mark, process::Finished};
+
+/// What is checked out before anything is changed.
+pub(super) async fn mark(context: &Context, tree: &str) -> Result<Commit, Halt> {
+    head(&open(context, tree, None)?).await
+}
 
 pub(super) async fn checkout(context: &Context, tree: &str, commit: &Commit) -> Ended {
-    let Some(listed) = context.policy.trees.get(tree) else {
-        return Err(failed(format!("no working tree {tree} in the policy")));
-    };
     let say = |line: &str| context.progress.say(line);
-    let git = Git { tree, remote: &listed.remote, limits: &context.limits, on_output: Some(&say) };
-    if !git.exists() {
-        return Err(failed(format!(
-            "{tree} is not a git working tree; clone it there once by hand"
-        )));
-    }
+    let git = open(context, tree, Some(&say))?;
     if context.resumed {
         forget_lock(tree);
     }
-    let before = head(&git).await?;
-    if before == *commit && context.resumed {
+    let now = head(&git).await?;
+    if now == *commit && context.resumed {
         // It may have died between moving HEAD and writing the last file.
-        done(&git, "reset", &["reset", "--hard", "--quiet"]).await?;
+        written(&git, "reset", &["reset", "--hard", "--quiet"]).await?;
     }
     if !context.resumed {
         refuse_changes(&git).await?;
     }
-    if before != *commit {
+    if now != *commit {
         // What is here already needs no network: a way back must not depend on it.
         if git.commit(commit.as_str()).await.map_err(failed)?.is_none() {
             fetch(&git, commit).await?;
@@ -42,13 +39,34 @@ pub(super) async fn checkout(context: &Context, tree: &str, commit: &Commit) -> 
             arguments.push("--force");
         }
         arguments.push(commit.as_str());
-        done(&git, "checkout", &arguments).await?;
+        written(&git, "checkout", &arguments).await?;
     }
     let after = head(&git).await?;
     if after != *commit {
         return Err(failed(format!("git said that it was done, but {tree} is at {after}")));
     }
+    let before = match &context.mark {
+        Some(Mark::Commit { commit }) => commit.clone(),
+        _ => now,
+    };
     Ok(Attempt::done(Evidence::Commit { before, after }))
+}
+
+fn open<'a>(
+    context: &'a Context,
+    tree: &'a str,
+    on_output: Option<&'a (dyn Fn(&str) + Sync)>,
+) -> Result<Git<'a>, Halt> {
+    let Some(listed) = context.policy.trees.get(tree) else {
+        return Err(failed(format!("no working tree {tree} in the policy")));
+    };
+    let git = Git { tree, remote: &listed.remote, limits: &context.limits, on_output };
+    if !git.exists() {
+        return Err(failed(format!(
+            "{tree} is not a git working tree; clone it there once by hand"
+        )));
+    }
+    Ok(git)
 }
 
 async fn head(git: &Git<'_>) -> Result<Commit, Halt> {
@@ -60,22 +78,24 @@ async fn head(git: &Git<'_>) -> Result<Commit, Halt> {
 
 /// Somebody's work in the tree is not overwritten.
 async fn refuse_changes(git: &Git<'_>) -> Result<(), Halt> {
-    let status = ["status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all"];
-    let finished = done(git, "status", &status).await?;
-    let changed: Vec<_> = finished.stdout.lines().filter_map(|line| line.get(3..)).collect();
+    let status = done_with(git.status().await, "status")?;
+    local_changes(git.tree, &status).map_or(Ok(()), |why| Err(OpResult::Refused(why).into()))
+}
+
+/// What git's `status` shows that a checkout would lose; nothing if it is clean.
+pub(crate) fn local_changes(tree: &str, status: &Finished) -> Option<String> {
+    let changed: Vec<_> = status.stdout.lines().filter_map(|line| line.get(3..)).collect();
     if changed.is_empty() {
-        return Ok(());
+        return None;
     }
     let shown = changed.iter().take(5).copied().collect::<Vec<_>>().join(", ");
     let more = match changed.len().saturating_sub(5) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    Err(OpResult::Refused(format!(
-        "{} has local changes that a checkout would lose: {shown}{more}; commit or revert them on the host",
-        git.tree
+    Some(format!(
+        "{tree} has local changes that a checkout would lose: {shown}{more}; commit or revert them on the host"
     ))
-    .into())
 }
 
 async fn fetch(git: &Git<'_>, commit: &Commit) -> Result<(), Halt> {
@@ -87,6 +107,14 @@ async fn fetch(git: &Git<'_>, commit: &Commit) -> Result<(), Halt> {
     done(git, "fetch", &["fetch", "--no-recurse-submodules", "--", git.remote, commit.as_str()])
         .await
         .map(drop)
+}
+
+/// For what writes files: cut off, it leaves some of them half written.
+async fn written(git: &Git<'_>, what: &str, arguments: &[&str]) -> Result<(), Halt> {
+    match done(git, what, arguments).await {
+        Ok(_) => Ok(()),
+        Err(halt) => Err(Box::new(Attempt { unfinished: true, ..*halt })),
+    }
 }
 
 async fn done(git: &Git<'_>, what: &str, arguments: &[&str]) -> Result<Finished, Halt> {
@@ -120,4 +148,4 @@ fn forget_lock(tree: &str) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

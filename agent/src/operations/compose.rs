@@ -1,5 +1,7 @@
 //! Bring a compose project up, with whichever of the two tools the host has.
 
+use std::path::Path;
+
 use dv_types::OpResult;
 
 use super::{Attempt, Context, Ended, Halt, failed};
@@ -16,7 +18,11 @@ pub(super) async fn up(context: &Context, project: &str) -> Ended {
     let Some(ComposeProject { directory }) = context.policy.compose.get(project) else {
         return Err(failed(format!("no compose project {project} in the policy")));
     };
-    let tool = tool(context).await?;
+    up_with(context, &TOOLS, directory, project).await
+}
+
+async fn up_with(context: &Context, tools: &[&[&str]], directory: &Path, project: &str) -> Ended {
+    let tool = tool(context, tools).await?;
     let argv = arguments(tool, &["-p", project, "up", "-d"]);
     let engine = context.config.docker_socket.as_ref().map(|s| format!("unix://{}", s.display()));
     let environment: Vec<_> = engine.iter().map(|host| ("DOCKER_HOST", host.as_str())).collect();
@@ -46,8 +52,8 @@ pub(super) async fn up(context: &Context, project: &str) -> Ended {
 }
 
 /// Whichever answers.
-async fn tool(context: &Context) -> Result<&'static [&'static str], Halt> {
-    for tool in TOOLS {
+async fn tool<'a>(context: &Context, tools: &[&'a [&'a str]]) -> Result<&'a [&'a str], Halt> {
+    for &tool in tools {
         let argv = arguments(tool, &["version"]);
         let program = Program { argv: &argv, directory: None, environment: &[], on_output: None };
         match process::run(program, &context.limits).await {
@@ -62,3 +68,6 @@ async fn tool(context: &Context) -> Result<&'static [&'static str], Halt> {
 fn arguments(tool: &[&str], rest: &[&str]) -> Vec<String> {
     tool.iter().chain(rest).map(|&word| word.to_owned()).collect()
 }
+
+#[cfg(test)]
+mod tests;

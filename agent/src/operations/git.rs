@@ -80,6 +80,13 @@ impl Git<'_> {
             .await
     }
 
+    /// Which tracked files differ from what is checked out.
+    pub(crate) async fn status(&self) -> Result<Finished, String> {
+        let arguments =
+            ["status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all"];
+        self.run(&arguments).await
+    }
+
     /// The commit of a tag or a branch, as the remote has it.
     pub(crate) async fn at_remote(&self, reference: &str) -> Result<Option<Commit>, String> {
         let tag = format!("refs/tags/{reference}");

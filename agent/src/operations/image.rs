@@ -6,7 +6,10 @@ use dv_types::{
 };
 
 use super::{Attempt, Context, Ended, Halt, failed};
-use crate::ports::{EngineError, Images};
+use crate::{
+    ledger::Mark,
+    ports::{EngineError, Images},
+};
 
 const LATEST: &str = "latest";
 const PREVIOUS: &str = "previous";
@@ -24,16 +27,17 @@ pub(super) async fn pull(context: &Context, repository: &str, tag: &str, digest:
 pub(super) async fn tag(context: &Context, repository: &str, digest: &Digest) -> Ended {
     let engine = (context.ports.images)()?;
     let work = async {
-        let before = tags(&*engine, repository).await?;
+        let now = tags(&*engine, repository).await?;
         let image = fetch(context, &*engine, repository, digest).await?;
-        if before.latest.as_ref().is_none_or(|latest| latest.id != image.id) {
+        if now.latest.as_ref().is_none_or(|latest| latest.id != image.id) {
             // `previous` first: a crash in between leaves the way back open, and doing both again is right.
-            if let Some(latest) = &before.latest {
+            if let Some(latest) = &now.latest {
                 engine.tag(&latest.id, repository, PREVIOUS).await?;
             }
             engine.tag(&image.id, repository, LATEST).await?;
         }
         let after = tags(&*engine, repository).await?;
+        let before = before(context, now);
         Ok(Attempt::done(Evidence::Tags { before, after }))
     };
     context.limits.within(work).await?
@@ -47,17 +51,32 @@ pub(super) async fn restore(
 ) -> Ended {
     let engine = (context.ports.images)()?;
     let work = async {
-        let before = tags(&*engine, repository).await?;
+        let now = tags(&*engine, repository).await?;
         put(context, &*engine, repository, LATEST, latest).await?;
         match previous {
             Some(image) => put(context, &*engine, repository, PREVIOUS, image).await?,
-            None if before.previous.is_some() => engine.untag(repository, PREVIOUS).await?,
+            None if now.previous.is_some() => engine.untag(repository, PREVIOUS).await?,
             None => {}
         }
         let after = tags(&*engine, repository).await?;
+        let before = before(context, now);
         Ok(Attempt::done(Evidence::Tags { before, after }))
     };
     context.limits.within(work).await?
+}
+
+/// What the tags name before they are moved.
+pub(super) async fn mark(context: &Context, repository: &str) -> Result<Tags, Halt> {
+    let engine = (context.ports.images)()?;
+    Ok(context.limits.within(tags(&*engine, repository)).await??)
+}
+
+/// What the tags named at the very beginning: begun anew after a crash, it finds them moved.
+fn before(context: &Context, now: Tags) -> Tags {
+    match &context.mark {
+        Some(Mark::Tags { tags }) => tags.clone(),
+        _ => now,
+    }
 }
 
 /// What the two tags name now.

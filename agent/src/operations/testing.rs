@@ -39,5 +39,6 @@ pub(crate) fn context(ports: Ports, limit: Span) -> Context {
         progress: Progress::new("r1-1".parse().unwrap(), Arc::new(Outbox::default())),
         units: OnceLock::new(),
         resumed: false,
+        mark: None,
     }
 }

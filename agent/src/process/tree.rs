@@ -2,8 +2,9 @@
 //!
 //! A child that starts a new session leaves its process group, and one whose parent dies leaves its place
 //! below it. Therefore the agent is a subreaper: whatever is orphaned below it becomes its own child. An
-//! orphan is told from the children that are still at work by a mark in its environment, and where it has
-//! wiped that too, by there being nobody else whose it could be.
+//! orphan is told from the children that are still at work by a mark in its environment. Where it has wiped
+//! that too, or has become another user's and can't be read, it is told by its process group, and by there
+//! being nobody else whose it could be: nobody who was there before it.
 
 mod proc;
 
@@ -145,12 +146,18 @@ fn alive(root: i32, mark: u64) -> BTreeSet<i32> {
     let processes = proc::all();
     let own = getpid().as_raw_nonzero().get();
     let orphan = |p: &Process| p.parent == own && !at_work.iter().any(|(root, _)| *root == p.pid);
-    let alone = at_work.len() == 1 && ADOPTS.load(Ordering::Relaxed);
+    let adopts = ADOPTS.load(Ordering::Relaxed);
     let wanted = mark_text(mark);
-    let is_marked = |p: &Process| proc::variable(p.pid, MARK).as_ref() == Some(&wanted);
+    let could_be_of = |other: i32, p: &Process| {
+        processes.iter().find(|o| o.pid == other).is_none_or(|o| o.started <= p.started)
+    };
+    let of_nobody_else = |p: &Process| {
+        adopts && !at_work.iter().any(|(other, _)| *other != root && could_be_of(*other, p))
+    };
     let mine = |p: &Process| match proc::variable(p.pid, MARK) {
         Some(text) => text == wanted,
-        None => alone,
+        None if at_work.iter().any(|(root, _)| *root == p.group) => p.group == root,
+        None => of_nobody_else(p),
     };
 
     let mut tree = BTreeSet::new();
@@ -163,7 +170,7 @@ fn alive(root: i32, mark: u64) -> BTreeSet<i32> {
             } else if mine(process) {
                 tree.insert(process.pid);
             }
-        } else if process.group == root && is_marked(process) {
+        } else if process.group == root && mine(process) {
             // Just born to a parent that died, and not adopted yet, or by somebody else.
             tree.insert(process.pid);
         }

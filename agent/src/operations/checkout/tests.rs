@@ -11,12 +11,12 @@ use crate::{
 };
 
 /// A repository, and a clone of it on the host.
-struct Repositories {
+pub(crate) struct Repositories {
     dir: tempfile::TempDir,
 }
 
 impl Repositories {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let this = Self { dir: tempfile::tempdir().unwrap() };
         this.git(".", &["init", "--quiet", "--initial-branch=main", "origin"]).await;
         this.commit("one").await;
@@ -24,12 +24,16 @@ impl Repositories {
         this
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
+    pub(crate) fn tree(&self) -> String {
+        self.path("tree").to_str().unwrap().to_owned()
+    }
+
     /// Through the agent's own process module: what else is started here could be taken for an orphan.
-    async fn git(&self, place: &str, arguments: &[&str]) -> String {
+    pub(crate) async fn git(&self, place: &str, arguments: &[&str]) -> String {
         let mut argv: Vec<String> = vec!["git".into()];
         argv.extend(["-c", "user.name=t", "-c", "user.email=t@example.com"].map(str::to_owned));
         argv.extend(arguments.iter().map(|&a| a.to_owned()));
@@ -41,7 +45,7 @@ impl Repositories {
         finished.stdout.trim().to_owned()
     }
 
-    async fn commit(&self, text: &str) -> Commit {
+    pub(crate) async fn commit(&self, text: &str) -> Commit {
         fs::write(self.path("origin/app"), text).unwrap();
         self.git("origin", &["add", "app"]).await;
         self.git("origin", &["commit", "--quiet", "--message", text]).await;
@@ -49,7 +53,7 @@ impl Repositories {
     }
 
     async fn check_out(&self, commit: &Commit, resumed: bool) -> Attempt {
-        let tree = self.path("tree").to_str().unwrap().to_owned();
+        let tree = self.tree();
         let policy = format!("trees: {{{tree}: {{remote: origin}}}}");
         let policy = Policy::parse(Path::new("policy.yaml"), &policy).unwrap();
         let timeout = Span::from_secs(60);
@@ -57,7 +61,7 @@ impl Repositories {
         perform(&Operation::Checkout { tree, commit: commit.clone(), timeout }, &context).await
     }
 
-    fn app(&self) -> String {
+    pub(crate) fn app(&self) -> String {
         fs::read_to_string(self.path("tree/app")).unwrap()
     }
 }

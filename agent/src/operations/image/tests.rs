@@ -131,6 +131,11 @@ impl Images for Engine {
 }
 
 async fn perform_on(engine: &Arc<Engine>, operation: Operation) -> Attempt {
+    perform_since(engine, operation, None).await
+}
+
+/// Once more, where this was there when it was begun.
+async fn perform_since(engine: &Arc<Engine>, operation: Operation, mark: Option<Mark>) -> Attempt {
     let engine = Arc::clone(engine);
     let ports = Ports {
         images: Arc::new(move || Ok(Arc::clone(&engine) as Arc<dyn Images>)),
@@ -140,7 +145,7 @@ async fn perform_on(engine: &Arc<Engine>, operation: Operation) -> Attempt {
         Operation::PullImage { timeout, .. } => *timeout,
         other => other.time_limit(),
     };
-    perform(&operation, &testing::context(ports, limit)).await
+    perform(&operation, &Context { mark, ..testing::context(ports, limit) }).await
 }
 
 fn pull(letter: char) -> Operation {
@@ -189,6 +194,41 @@ async fn previous_is_what_latest_was() {
     // Once more changes nothing: the way back is not lost.
     perform_on(&engine, tag_image('c')).await;
     assert_eq!((engine.tag("latest"), engine.tag("previous")), (Some('c'), Some('b')));
+}
+
+#[tokio::test]
+async fn what_was_there_before_is_what_was_there_before_the_crash() {
+    let tags =
+        |latest, previous| Tags { latest: Some(image(latest)), previous: Some(image(previous)) };
+    // Where a crash left them: the first is moved, or both.
+    for (latest, previous) in [('b', 'b'), ('c', 'b')] {
+        let engine = Engine::with(
+            &[("latest", latest), ("previous", previous), ("v1", 'a'), ("v3", 'c')],
+            &[],
+        );
+        let mark = Some(Mark::Tags { tags: tags('b', 'a') });
+        let attempt = perform_since(&engine, tag_image('c'), mark.clone()).await;
+        let moved = Evidence::Tags { before: tags('b', 'a'), after: tags('c', 'b') };
+        assert_eq!(attempt.evidence, Some(moved));
+        let attempt = perform_since(&engine, restore_tags('b', Some('a')), mark).await;
+        let back = Evidence::Tags { before: tags('b', 'a'), after: tags('b', 'a') };
+        assert_eq!(attempt.evidence, Some(back));
+    }
+}
+
+#[tokio::test]
+async fn the_tags_are_on_record_before_they_are_moved() {
+    let engine = Engine::with(&[("latest", 'b')], &[]);
+    let ports = Ports {
+        images: Arc::new(move || Ok(Arc::clone(&engine) as Arc<dyn Images>)),
+        ..testing::no_ports()
+    };
+    let context = testing::context(ports, Span::from_secs(60));
+    let tags = Tags { latest: Some(image('b')), previous: None };
+    for operation in [tag_image('c'), restore_tags('a', None)] {
+        let mark = crate::operations::mark(&operation, &context).await.unwrap();
+        assert_eq!(mark, Some(Mark::Tags { tags: tags.clone() }));
+    }
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ async fn verified(
     let probing = Probing {
         probes: vec![("ready".into(), Probe::Http { url, status: None })],
         interval: Span::from_millis(20),
-        timeout: Span::from_secs(2),
+        timeout: Span::from_secs(20),
         successes,
     };
     let operation = Operation::Verify {
@@ -59,7 +59,7 @@ async fn verified(
 #[tokio::test]
 async fn ends_at_the_first_good_round_where_no_more_is_asked() {
     let (result, rounds, first_good, last_bad) =
-        verified(service(&[503, 503, 200]).await, 1, 0, 5000).await;
+        verified(service(&[503, 503, 200]).await, 1, 0, 60_000).await;
     assert_eq!((result, rounds), (OpResult::Done, 3));
     assert!(first_good.is_some());
     assert_eq!(last_bad.as_deref(), Some("ready: HTTP 503: no"));
@@ -68,24 +68,25 @@ async fn ends_at_the_first_good_round_where_no_more_is_asked() {
 #[tokio::test]
 async fn a_bad_round_begins_it_all_again() {
     let url = service(&[200, 200, 500, 200]).await;
-    let (result, rounds, ..) = verified(url, 3, 0, 5000).await;
+    let (result, rounds, ..) = verified(url, 3, 0, 60_000).await;
     assert_eq!((result, rounds), (OpResult::Done, 6));
 }
 
 #[tokio::test]
 async fn must_stay_healthy_for_the_time_asked() {
     let began = Instant::now();
-    let (result, rounds, first_good, _) = verified(service(&[200]).await, 1, 150, 5000).await;
+    let (result, rounds, first_good, _) = verified(service(&[200]).await, 1, 150, 60_000).await;
     assert_eq!(result, OpResult::Done);
-    assert!(began.elapsed() >= Duration::from_millis(150) && rounds > 2);
-    assert!(first_good.unwrap() < Span::from_millis(150));
+    assert!(rounds >= 2, "{rounds}");
+    let healthy = began.elapsed().saturating_sub(first_good.unwrap().get());
+    assert!(healthy >= Duration::from_millis(150), "{healthy:?}");
 }
 
 #[tokio::test]
 async fn has_failed_by_the_deadline_and_says_what_was_wrong() {
-    let (result, _, first_good, _) = verified(service(&[503]).await, 1, 0, 150).await;
+    let (result, _, first_good, _) = verified(service(&[503]).await, 1, 0, 2000).await;
     let OpResult::TimedOut(why) = result else { panic!("{result:?}") };
-    assert!(why.contains("150ms") && why.contains("ready: HTTP 503"), "{why}");
+    assert!(why.contains("2s") && why.contains("ready: HTTP 503"), "{why}");
     assert_eq!(first_good, None);
 }
 

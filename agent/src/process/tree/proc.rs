@@ -8,6 +8,8 @@ pub(super) struct Process {
     pub(super) parent: i32,
     /// Its process group.
     pub(super) group: i32,
+    /// When it began, in the kernel's ticks.
+    pub(super) started: u64,
     /// It is dead and waits to be reaped.
     pub(super) ended: bool,
 }
@@ -30,10 +32,13 @@ fn read(pid: i32) -> Option<Process> {
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
-    Some(Process { pid, parent, group, ended: matches!(state, "Z" | "X") })
+    // The 22nd field of all; the group is the fifth.
+    let started = fields.nth(16)?.parse().ok()?;
+    Some(Process { pid, parent, group, started, ended: matches!(state, "Z" | "X") })
 }
 
-/// A variable of a process's environment, as it was when its program began.
+/// A variable of a process's environment, as it was when its program began. Nothing too where it is another
+/// user's process and the agent may not look into those.
 pub(super) fn variable(pid: i32, name: &str) -> Option<String> {
     let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
     environment.split(|b| *b == 0).find_map(|variable| {
