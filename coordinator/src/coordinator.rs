@@ -85,7 +85,7 @@ impl Coordinator {
         let operator = context_file(&authority, operator, "admin", &dial, now)?;
         let tls = Arc::new(ServerTls::open(&directory, names, Arc::clone(&authority), now)?);
 
-        let journal = Journal::open(store).await?;
+        let journal = Journal::open(store, now).await?;
         let fleet = Arc::new(Fleet::new(Arc::clone(&clock), journal.hosts().await?));
         let book = Book::read(&journal).await?;
         let rollouts = Rollouts::new(journal.clone(), Arc::clone(&clock), Arc::clone(&fleet), book);

@@ -1,6 +1,8 @@
 //! The store in our words. What belongs together is written together.
 
-use dv_types::{CommandId, Epoch, HostName, Outcome, Plan, Record, Report, RolloutId, ServiceName};
+use dv_types::{
+    CommandId, Epoch, HostName, Outcome, Plan, Record, Report, RolloutId, ServiceName, Timestamp,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
 
@@ -21,13 +23,15 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Begins a reign: the epoch that was stored rises by one.
-    pub async fn open(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+    /// Begins a reign. Its epoch is higher than the stored one, and no lower than the seconds since 1970: a store
+    /// that was lost, or restored from a copy, does not know the epochs that agents have seen since.
+    pub async fn open(store: Arc<dyn Store>, now: Timestamp) -> Result<Self, StoreError> {
         let key = Key::epoch();
         let before = store.get(key.clone()).await?;
         let last: Epoch =
             before.as_deref().map(|bytes| decode(&key, bytes)).transpose()?.unwrap_or_default();
-        let epoch = Epoch(last.0 + 1);
+        let seconds = u64::try_from(now.as_second()).unwrap_or_default();
+        let epoch = Epoch((last.0 + 1).max(seconds));
         let value = encode(&key, &epoch)?;
         store.commit(Batch::default().expect(key.clone(), before).put(key, value)).await?;
         Ok(Self { store, epoch })

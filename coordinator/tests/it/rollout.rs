@@ -307,7 +307,7 @@ async fn a_host_that_was_away_is_caught_up() {
     let mut operator = site.operator();
     let careful = manifest(|strategy| {
         strategy.max_unreachable = Quota::Hosts(1);
-        strategy.lost_after = dv_types::Span::from_millis(100);
+        strategy.lost_after = dv_types::Span::from_secs(2);
     });
     let first = operator.begin(&careful, "1.0").await.unwrap();
     operator.follow(&first).await;
@@ -349,7 +349,7 @@ async fn a_catch_up_that_a_person_aborts_is_not_begun_again() {
     let mut operator = site.operator();
     let patient = manifest(|strategy| {
         strategy.max_unreachable = Quota::Hosts(1);
-        strategy.lost_after = dv_types::Span::from_millis(100);
+        strategy.lost_after = dv_types::Span::from_secs(2);
     });
     let id = operator.begin(&patient, "1.0").await.unwrap();
     operator.follow(&id).await;
@@ -375,6 +375,7 @@ async fn a_catch_up_that_a_person_aborts_is_not_begun_again() {
 #[tokio::test]
 async fn a_host_that_falls_silent_is_out_of_contact() {
     let mut site = Site::new();
+    site.beat_every(dv_types::Span::from_millis(200));
     let _running = site.start().await;
     let identity = site.enrol("web1", &[]).await;
     let hello = dv_proto::v1::from_agent::Message::Hello(dv_proto::v1::Hello::default());
