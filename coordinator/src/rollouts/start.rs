@@ -58,6 +58,8 @@ impl Rollouts {
         tracing::info!(rollout = %id, %service, state = ?report.state, "ended");
         self.book().ended(header, report);
         self.active_mut(|all| all.remove(&id));
+        // From here on, whoever connects sees the end for itself.
+        self.call_off_left_behind(report);
         self.keep_unread(active.mailbox.close());
         active.feed.publish(super::feed::Head { record: report.record, ended: true });
         self.note_change();
