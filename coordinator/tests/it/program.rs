@@ -99,3 +99,26 @@ fn killed_it_starts_again_at_once() {
         child.wait().unwrap();
     }
 }
+
+/// A disk that takes no further byte: files may not grow, and who tries is told so.
+fn full(command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"]);
+    shell.arg(command.get_program()).args(command.get_args());
+    shell.env_remove("JOURNAL_STREAM").env_remove("NOTIFY_SOCKET");
+    shell
+}
+
+#[test]
+fn on_a_full_disk_the_start_fails_in_words() {
+    let directory = tempfile::tempdir().unwrap();
+    // A first start in which nothing is full.
+    let (child, _) = ready(directory.path());
+    assert_eq!(end(child).0, Some(0));
+    let command = program(directory.path(), &config(directory.path()));
+    let output = full(&command).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let last = said.trim_end().lines().last().unwrap();
+    assert!(last.contains("ERROR") && last.contains("store"), "{said}");
+}

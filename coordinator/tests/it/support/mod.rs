@@ -8,7 +8,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use dv_coordinator::{
     clock::SystemClock,
     config::Config,
-    coordinator::Coordinator,
+    coordinator::{Coordinator, Down},
     ports::{Clock, Store},
     store::MemoryStore,
 };
@@ -178,6 +178,11 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Resolves when it can't serve any more.
+    pub(crate) fn down(&self) -> impl Future<Output = Down> {
+        self.coordinator.as_ref().unwrap().down()
+    }
+
     /// Ends it as if by `kill -9`: every task stops where it is.
     pub(crate) fn kill(self) {
         drop(self);
