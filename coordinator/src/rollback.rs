@@ -41,13 +41,24 @@ pub(crate) async fn roll_back(
         return end_and_reverse(rollouts, of, demand).await;
     }
     let maker = rollouts.maker().await;
+    // It may have begun by itself while we waited.
+    if let Some(rollout) = rollouts.book().taken_back(of) {
+        return Ok(Reversal { rollout, of });
+    }
+    let due = rollouts.journal.reversals_due().await?.contains(&of);
+    let at_once = rollouts.journal.is_all_at_once(of).await?;
     rollouts.journal.demand_reversal(&[of], demand.all_at_once).await?;
     let begun = begin(rollouts, &maker, of, &demand.by, demand.reason).await;
     match begun {
         Ok(Some(rollout)) => Ok(Reversal { rollout, of }),
         Ok(None) => Err(nothing(of)),
         Err(why) => {
-            rollouts.journal.forget_reversal(of).await?;
+            // What was due without this call stays due.
+            if !due {
+                rollouts.journal.forget_reversal(of).await?;
+            } else if demand.all_at_once && !at_once {
+                rollouts.journal.wish_all_at_once(of, false).await?;
+            }
             Err(why)
         }
     }
@@ -192,11 +203,12 @@ pub(crate) async fn begin(
     let rollout = replay(rollouts, of).await?;
     let all_at_once = rollouts.journal.is_all_at_once(of).await?;
     let plan = planning::reverse(&rollout, &catch_ups, all_at_once);
-    for note in plan.notes.iter().filter(|note| note.host.is_some()) {
-        let host = note.host.as_ref().map(ToString::to_string).unwrap_or_default();
-        tracing::warn!(rollout = %of, host, "{}", note.text);
+    for (host, why) in plan.left_as_they_are() {
+        tracing::warn!(rollout = %of, %host, "{why}");
     }
-    if plan.hosts.is_empty() {
+    // Where touched hosts have no way back, the rollback begins all the same, if only to fail: it is where
+    // everybody looks, and its plan says why they stay as they are.
+    if plan.hosts.is_empty() && plan.left_as_they_are().next().is_none() {
         tracing::warn!(rollout = %of, "no host of it can be taken back");
         rollouts.journal.forget_reversal(of).await?;
         rollouts.note_change();
@@ -214,7 +226,9 @@ pub(crate) async fn begin(
         at: rollouts.clock.now(),
     };
     // Hosts that could not follow a rollback are brought back to it, not to a new version.
-    let bad = (!matches!(rollout.plan().kind, Kind::CatchUp { .. })).then_some(bad);
+    // And a version that no host leaves is not said to have been taken back.
+    let marked = !matches!(rollout.plan().kind, Kind::CatchUp { .. }) && !plan.hosts.is_empty();
+    let bad = marked.then_some(bad);
     let (by, reason) = (by.to_owned(), Some(why));
     maker.begin(Beginning { plan, by, reason, bad }).await.map(Some)
 }
@@ -226,3 +240,6 @@ pub(crate) async fn replay(rollouts: &Rollouts, id: RolloutId) -> Result<Rollout
     Rollout::replay(id, plan, &records)
         .map_err(|why| Refusal::Rejected(format!("the journal of {id} is damaged: {why}")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -173,6 +173,13 @@ impl Plan {
         self.programs.get(host.program).map_or(&[], |p| p.operations.as_slice())
     }
 
+    /// Of a reversal: the touched hosts that it can't take back, and why.
+    pub fn left_as_they_are(&self) -> impl Iterator<Item = (&HostName, &str)> {
+        let reversal = matches!(self.kind, Kind::Reversal { .. });
+        let notes = self.notes.iter().filter(move |_| reversal);
+        notes.filter_map(|note| Some((note.host.as_ref()?, note.text.as_str())))
+    }
+
     /// The notes that forbid the rollout.
     pub fn errors(&self) -> impl Iterator<Item = &Note> {
         self.notes.iter().filter(|n| n.severity == Severity::Error)
