@@ -154,14 +154,14 @@ async fn when_the_disk_runs_full_it_ends_and_says_so() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     prlimit(Some(Pid::from_child(&child)), Resource::Fsize, none).unwrap();
     operator.create_token(request()).await.unwrap_err();
+    // Status lines that came at their pace may wait before it.
+    let status = (0..9).map(|_| told(&socket)).find(|told| told.contains("STOPPING=1")).unwrap();
+    assert!(status.contains("STATUS=ends: the store failed"), "{status}");
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1), "{said}");
     let last = said.trim_end().lines().last().unwrap();
     assert!(last.contains("the store failed") && last.contains("next start"), "{said}");
-    // Status lines that came at their pace may wait before it.
-    let status = (0..9).map(|_| told(&socket)).find(|told| told.contains("STOPPING=1")).unwrap();
-    assert!(status.contains("STATUS=ends: the store failed"), "{status}");
     // And with room on the disk it is as it was.
     fs::remove_file(directory.path().join("notify")).unwrap();
     let (child, told) = ready(directory.path());
