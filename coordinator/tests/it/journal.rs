@@ -59,8 +59,11 @@ async fn a_store_that_was_lost_or_restored_outranks_its_past() {
     on_both_stores(async |store| {
         let at = |second| Timestamp::from_second(second).unwrap();
         let open = async |second| Journal::open(Arc::clone(&store), at(second)).await.unwrap();
-        let lost =
-            Journal::open(Arc::new(MemoryStore::default()), at(1_800_000_000)).await.unwrap();
+        let gone: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        for _ in 0..5 {
+            Journal::open(Arc::clone(&gone), at(1_800_000_000)).await.unwrap();
+        }
+        let lost = Journal::open(gone, at(1_800_000_000)).await.unwrap();
         // Of the days before, and much older than its last reign.
         open(1_700_000_000).await;
         let restored = open(1_800_000_060).await;
