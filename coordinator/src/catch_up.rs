@@ -25,5 +25,5 @@ pub(crate) async fn begin(
     }
     let reason = Some(format!("out of reach of {of}, and back in contact"));
     let by = ITSELF.to_owned();
-    maker.begin(Beginning { plan, by, reason, bad: None }).await.map(Some)
+    maker.begin(Beginning { plan, by, reason, overrides: Vec::new(), bad: None }).await.map(Some)
 }

@@ -9,6 +9,9 @@ use std::{
 use dv_types::Span;
 use serde::Deserialize;
 
+/// By these every machine calls itself.
+const OWN: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
 /// What the file says; what it leaves out has a default.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -17,7 +20,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where the coordinator keeps its store and its identity.
     pub state_dir: PathBuf,
-    /// The names and addresses by which agents and operators dial it; its certificate carries them.
+    /// The names and addresses by which agents and operators dial it; its certificate carries them, besides this
+    /// machine's own.
     pub names: Vec<String>,
     /// Time between two heartbeats of an agent.
     pub heartbeat: Span,
@@ -80,13 +84,19 @@ impl Config {
         Ok(config)
     }
 
-    /// The names for the server's certificate: those of the file, or what this machine is surely called.
+    /// The names for the server's certificate: those of the file, and always those by which this machine calls
+    /// itself, because the first operator's context may say so. Without names in the file, the host's name as well.
     #[must_use]
     pub fn server_names(&self) -> Vec<String> {
-        if !self.names.is_empty() {
-            return self.names.clone();
+        let mut names = self.names.clone();
+        for own in OWN {
+            if !names.iter().any(|name| name == own) {
+                names.push(own.to_owned());
+            }
         }
-        let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        if !self.names.is_empty() {
+            return names;
+        }
         let hostname = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let hostname = hostname.trim().to_ascii_lowercase();
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
@@ -107,6 +117,15 @@ mod tests {
         let config = Config::parse("listen: 127.0.0.1:1\nheartbeat: 500ms\n").unwrap();
         assert_eq!(config.heartbeat, Span::from_millis(500));
         assert_eq!(config.state_dir, Config::default().state_dir);
+    }
+
+    #[test]
+    fn the_first_operators_context_stays_good_when_names_are_given() {
+        let dialled_at_first = Config::default().server_names()[0].clone();
+        let config = Config::parse("names: [dv.example.com, 127.0.0.1]\n").unwrap();
+        let names = config.server_names();
+        assert!(names.contains(&dialled_at_first), "{dialled_at_first} is not in {names:?}");
+        assert_eq!(names, ["dv.example.com", "127.0.0.1", "localhost", "::1"]);
     }
 
     #[test]

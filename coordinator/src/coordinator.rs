@@ -1,12 +1,19 @@
 //! The whole: opened, serving, and stopped.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use dv_proto::v1::{
     agent_link_server::AgentLinkServer, control_server::ControlServer,
     enrolment_server::EnrolmentServer,
 };
-use tokio::{net::TcpListener, task::JoinHandle};
+use dv_types::Timestamp;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
@@ -15,16 +22,16 @@ use crate::{
     config::Config,
     enrolment::Enrolment,
     fleet::Fleet,
-    identity::{Authority, IdentityError, context_file, tls::ServerTls},
+    identity::{Authority, IdentityError, context_file, renew_context, tls::ServerTls},
     ports::{Clock, Store, StoreError},
     recover::recover,
     rollouts::Rollouts,
     server,
     services::Book,
-    store::Journal,
+    store::{Guarded, Journal},
 };
 
-/// Time between two looks at the server certificate's age.
+/// Time between two looks at the age of the server's certificate, and of the operator's.
 const RENEWAL: Duration = Duration::from_secs(60 * 60);
 /// Streams have this long to end when the coordinator stops.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -53,14 +60,30 @@ pub enum StartError {
     Store(#[from] StoreError),
 }
 
+/// Why a coordinator serves no longer, although nobody stopped it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Down {
+    /// The server has ended.
+    #[error("the server has ended by itself")]
+    Server,
+    /// A write to the store has failed: it can't be used until it is opened anew.
+    #[error(
+        "{0}: nothing more can be kept, so nothing more is done; see whether the disk of the state directory is full or \
+         broken. Rollouts go on at the next start"
+    )]
+    Store(StoreError),
+}
+
 /// A coordinator that serves.
 pub struct Coordinator {
     address: SocketAddr,
-    operator: std::path::PathBuf,
+    operator: PathBuf,
     rollouts: Arc<Rollouts>,
     stop: CancellationToken,
     /// Cancelled when the server has ended.
     down: CancellationToken,
+    /// Turns when a write to the store has failed.
+    broken: watch::Receiver<Option<StoreError>>,
     serving: JoinHandle<()>,
 }
 
@@ -83,17 +106,24 @@ impl Coordinator {
         let dial = format!("{}:{}", names.first().map_or("localhost", |n| n), address.port());
         let operator = config.state_dir.join("operator").join("admin.yaml");
         let operator = context_file(&authority, operator, "admin", &dial, now)?;
+        renew_operator(&authority, &operator, now);
         let tls = Arc::new(ServerTls::open(&directory, names, Arc::clone(&authority), now)?);
 
-        let journal = Journal::open(store).await?;
+        let store = Arc::new(Guarded::new(store));
+        let broken = store.broken();
+        let journal = Journal::open(store, now).await?;
         let fleet = Arc::new(Fleet::new(Arc::clone(&clock), journal.hosts().await?));
         let book = Book::read(&journal).await?;
         let rollouts = Rollouts::new(journal.clone(), Arc::clone(&clock), Arc::clone(&fleet), book);
         tracing::info!(epoch = %journal.epoch(), hosts = fleet.count().1, "a new reign begins");
         recover(&rollouts).await?;
 
-        let enrolment =
-            Arc::new(Enrolment { journal, authority, fleet, clock: Arc::clone(&clock) });
+        let enrolment = Arc::new(Enrolment {
+            journal,
+            authority: Arc::clone(&authority),
+            fleet,
+            clock: Arc::clone(&clock),
+        });
         let stop = CancellationToken::new();
         let agents = AgentLinkApi {
             rollouts: Arc::clone(&rollouts),
@@ -121,8 +151,13 @@ impl Coordinator {
                 tracing::error!(%why, "the server ended");
             }
         });
-        tokio::spawn(stop.clone().run_until_cancelled_owned(renew(tls, clock)));
-        Ok(Self { address, operator, rollouts, stop, down, serving })
+        tokio::spawn(stop.clone().run_until_cancelled_owned(renew(
+            tls,
+            authority,
+            operator.clone(),
+            clock,
+        )));
+        Ok(Self { address, operator, rollouts, stop, down, broken, serving })
     }
 
     /// Where it listens.
@@ -133,7 +168,7 @@ impl Coordinator {
 
     /// The first operator's context file.
     #[must_use]
-    pub fn operator(&self) -> &std::path::Path {
+    pub fn operator(&self) -> &Path {
         &self.operator
     }
 
@@ -145,9 +180,16 @@ impl Coordinator {
         format!("{connected} of {known} hosts in contact, {unfinished} rollouts under way")
     }
 
-    /// Resolves when it serves no longer.
-    pub async fn down(&self) {
-        self.down.cancelled().await;
+    /// Resolves when it serves no longer, or can't.
+    pub async fn down(&self) -> Down {
+        let mut broken = self.broken.clone();
+        tokio::select! {
+            () = self.down.cancelled() => Down::Server,
+            Ok(why) = broken.wait_for(Option::is_some) => match &*why {
+                Some(why) => Down::Store(why.clone()),
+                None => Down::Server,
+            },
+        }
     }
 
     /// Stops: streams are told first, rollouts wait in the store for the next start.
@@ -166,11 +208,24 @@ impl Coordinator {
     }
 }
 
-async fn renew(tls: Arc<ServerTls>, clock: Arc<dyn Clock>) {
+async fn renew(
+    tls: Arc<ServerTls>,
+    authority: Arc<Authority>,
+    operator: PathBuf,
+    clock: Arc<dyn Clock>,
+) {
     loop {
         tokio::time::sleep(RENEWAL).await;
+        renew_operator(&authority, &operator, clock.now());
         if let Err(why) = tls.refresh(clock.now()) {
             tracing::error!(%why, "the server's certificate can't be renewed");
         }
+    }
+}
+
+/// A context file that a person has spoilt keeps nobody else from work.
+fn renew_operator(authority: &Authority, operator: &Path, now: Timestamp) {
+    if let Err(why) = renew_context(authority, operator, now) {
+        tracing::error!(%why, "the operator's certificate can't be renewed: to have a new one, take the file away and restart");
     }
 }

@@ -41,6 +41,8 @@ mod chance;
 mod enrolment;
 mod files;
 mod follow;
+mod gates;
+mod monitor;
 mod planner;
 mod recover;
 mod refusal;

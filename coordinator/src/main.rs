@@ -57,7 +57,11 @@ async fn run(config: &std::path::Path) -> Result<(), Box<dyn std::error::Error>>
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
         () = notify::keep_telling(&coordinator) => {}
-        () = coordinator.down() => return Err("the server has ended by itself".into()),
+        why = coordinator.down() => {
+            // systemd starts the program anew, and that opens the store anew.
+            notify::failing(&why);
+            return Err(why.into());
+        }
     }
     tracing::info!("stopping");
     notify::stopping();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-use crate::coordinator::Coordinator;
+use crate::coordinator::{Coordinator, Down};
 
 /// Time between two status lines, where the watchdog asks for nothing shorter.
 const PACE: Duration = Duration::from_secs(10);
@@ -12,6 +12,11 @@ const PACE: Duration = Duration::from_secs(10);
 /// Says that the coordinator is ready.
 pub fn ready(coordinator: &Coordinator) {
     tell(&[NotifyState::Ready, NotifyState::Status(&coordinator.status())]);
+}
+
+/// Says that it ends, and why. It may take a moment, and this line is what stays to be seen.
+pub fn failing(why: &Down) {
+    tell(&[NotifyState::Stopping, NotifyState::Status(&format!("ends: {why}"))]);
 }
 
 /// Says that it stops.

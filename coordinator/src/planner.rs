@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use dv_rollout::planning;
-use dv_types::{HostFacts, Manifest, Plan, Version, plan::Severity};
+use dv_rollout::planning::{self, Asked};
+use dv_types::{HostFacts, HostName, Manifest, Plan, Version, plan::Severity};
 
-use crate::{fleet::Question, refusal::Refusal, rollouts::Rollouts};
+use crate::{
+    fleet::{HostView, Question},
+    refusal::Refusal,
+    rollouts::Rollouts,
+};
 
 /// By then the hosts have answered, or count as out of contact.
 const ANSWER_BY: Duration = Duration::from_secs(15);
@@ -39,6 +43,7 @@ pub(crate) async fn plan(
     if answers.is_empty() {
         return Err(Refusal::NoneReachable(hosts.len()));
     }
+    let asked = ask_once(rollouts, manifest, version, &hosts, &fleet).await;
     let mut labels: std::collections::HashMap<_, _> =
         fleet.into_iter().map(|host| (host.name, host.labels)).collect();
     let book = rollouts.book();
@@ -59,7 +64,45 @@ pub(crate) async fn plan(
         })
         .collect();
     drop(book);
-    Ok(planning::forward(manifest, version, &facts))
+    Ok(planning::forward(manifest, version, &facts, &asked))
+}
+
+/// What concerns what happens once: the hosts that may do it, and where the database's schema stands.
+async fn ask_once(
+    rollouts: &Rollouts,
+    manifest: &Manifest,
+    version: &Version,
+    hosts: &[HostName],
+    fleet: &[HostView],
+) -> Asked {
+    let known = || fleet.iter().map(|host| (&host.name, &host.labels));
+    let (names, subjects) = planning::helpers(manifest, version, known().collect::<Vec<_>>());
+    let question = Question { subjects: subjects.clone(), probing: None };
+    let schema = async {
+        let (listed, subject) = planning::schema_question(manifest, version, known())?;
+        let candidates = if listed.is_empty() { hosts } else { &listed[..] };
+        let first = candidates.iter().find(|host| rollouts.fleet.session(host).is_some())?.clone();
+        let question = Question { subjects: vec![subject], probing: None };
+        let mut answers = rollouts.fleet.inspect(&[first], question, ANSWER_BY).await;
+        answers.drain().next()?.1.findings.pop()
+    };
+    let (mut answers, schema) =
+        tokio::join!(rollouts.fleet.inspect(&names, question, ANSWER_BY), schema);
+    let helpers = names.into_iter().map(|name| {
+        let answer = answers.remove(&name);
+        let labels = fleet.iter().find(|host| host.name == name).map(|host| host.labels.clone());
+        HostFacts {
+            labels: labels.unwrap_or_default(),
+            connected: answer.is_some(),
+            healthy: None,
+            version: None,
+            findings: answer
+                .map(|facts| subjects.iter().cloned().zip(facts.findings).collect())
+                .unwrap_or_default(),
+            name,
+        }
+    });
+    Asked { helpers: helpers.collect(), schema }
 }
 
 /// Refuses a plan that has errors, with all of them.

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use dv_rollout::{Rollout, planning};
-use dv_types::{RolloutId, ServiceName, plan::Kind, record::Verb};
+use dv_types::{
+    Plan, RolloutId, ServiceName,
+    plan::{Database, Kind, Turn, Wish},
+    record::Verb,
+};
 
 use crate::{
     refusal::Refusal,
@@ -14,7 +18,7 @@ use crate::{
 /// What an operator asks for.
 pub(crate) struct Demand {
     pub(crate) what: What,
-    pub(crate) all_at_once: bool,
+    pub(crate) wish: Wish,
     pub(crate) by: String,
     pub(crate) reason: Option<String>,
 }
@@ -41,13 +45,24 @@ pub(crate) async fn roll_back(
         return end_and_reverse(rollouts, of, demand).await;
     }
     let maker = rollouts.maker().await;
-    rollouts.journal.demand_reversal(&[of], demand.all_at_once).await?;
+    // It may have begun by itself while we waited.
+    if let Some(rollout) = rollouts.book().taken_back(of) {
+        return Ok(Reversal { rollout, of });
+    }
+    let due = rollouts.journal.reversals_due().await?.contains(&of);
+    let before = rollouts.journal.wished(of).await?;
+    rollouts.journal.demand_reversal(of, &demand.wish).await?;
     let begun = begin(rollouts, &maker, of, &demand.by, demand.reason).await;
     match begun {
         Ok(Some(rollout)) => Ok(Reversal { rollout, of }),
         Ok(None) => Err(nothing(of)),
         Err(why) => {
-            rollouts.journal.forget_reversal(of).await?;
+            // What was due without this call stays due.
+            if !due {
+                rollouts.journal.forget_reversal(of).await?;
+            } else {
+                rollouts.journal.wish(of, &before).await?;
+            }
             Err(why)
         }
     }
@@ -60,12 +75,13 @@ async fn end_and_reverse(
     demand: Demand,
 ) -> Result<Reversal, Refusal> {
     let mut changes = rollouts.changes();
-    if demand.all_at_once {
-        rollouts.journal.wish_all_at_once(of, true).await?;
-    }
+    // A way back that needs another word from the person must not end the rollout first.
+    way_back(&replay(rollouts, of).await?, demand.wish)?;
+    let before = rollouts.journal.wished(of).await?;
+    rollouts.journal.wish(of, &demand.wish).await?;
     let told = rollouts.operate(of, demand.by, Verb::Rollback, demand.reason).await;
-    if demand.all_at_once && matches!(told, Err(Refusal::Rejected(_))) {
-        rollouts.journal.wish_all_at_once(of, false).await?;
+    if matches!(told, Err(Refusal::Rejected(_))) {
+        rollouts.journal.wish(of, &before).await?;
     }
     told?;
     loop {
@@ -164,7 +180,10 @@ fn choose(rollouts: &Rollouts, what: &What) -> Result<RolloutId, Refusal> {
 
 /// Whether a rollout changed any host, as far as is known; one under way may have.
 fn touched(header: &Header) -> bool {
-    header.end.as_ref().is_none_or(|end| end.summary.totals.touched > 0)
+    header
+        .end
+        .as_ref()
+        .is_none_or(|end| end.summary.totals.touched > 0 || !end.summary.migrations.is_empty())
 }
 
 /// Begins the rollout that takes `of` back, with the hosts that followed it later. Nothing if no host was
@@ -185,18 +204,32 @@ pub(crate) async fn begin(
         let late = book.catch_ups(of).map(|header| header.rollout);
         late.filter(|id| book.reversed_by(*id).is_none()).collect()
     };
+    let wish = rollouts.journal.wished(of).await?;
+    let rollout = replay(rollouts, of).await?;
+    let database = match way_back(&rollout, wish) {
+        Ok(database) => database,
+        Err(why) if wish.by_person => return Err(why),
+        Err(why) => {
+            tracing::error!(rollout = %of, %why, "it is not rolled back by itself");
+            rollouts.journal.forget_reversal(of).await?;
+            rollouts.note_change();
+            return Ok(None);
+        }
+    };
     let mut catch_ups = Vec::new();
     for id in late {
         catch_ups.push(replay(rollouts, id).await?);
     }
-    let rollout = replay(rollouts, of).await?;
-    let all_at_once = rollouts.journal.is_all_at_once(of).await?;
-    let plan = planning::reverse(&rollout, &catch_ups, all_at_once);
-    for note in plan.notes.iter().filter(|note| note.host.is_some()) {
-        let host = note.host.as_ref().map(ToString::to_string).unwrap_or_default();
-        tracing::warn!(rollout = %of, host, "{}", note.text);
+    let plan = planning::reverse(&rollout, &catch_ups, wish.all_at_once, database);
+    for (host, why) in plan.left_as_they_are() {
+        tracing::warn!(rollout = %of, %host, "{why}");
     }
-    if plan.hosts.is_empty() {
+    // Where touched hosts have no way back, the rollback begins all the same, if only to fail: it is where
+    // everybody looks, and its plan says why they stay as they are.
+    let something = !plan.hosts.is_empty()
+        || plan.once.iter().any(|once| once.turn == Turn::Steps)
+        || plan.left_as_they_are().next().is_some();
+    if !something {
         tracing::warn!(rollout = %of, "no host of it can be taken back");
         rollouts.journal.forget_reversal(of).await?;
         rollouts.note_change();
@@ -214,9 +247,23 @@ pub(crate) async fn begin(
         at: rollouts.clock.now(),
     };
     // Hosts that could not follow a rollback are brought back to it, not to a new version.
-    let bad = (!matches!(rollout.plan().kind, Kind::CatchUp { .. })).then_some(bad);
+    // And a version that no host leaves is not said to have been taken back.
+    let marked = !matches!(rollout.plan().kind, Kind::CatchUp { .. }) && !plan.hosts.is_empty();
+    let bad = marked.then_some(bad);
     let (by, reason) = (by.to_owned(), Some(why));
-    maker.begin(Beginning { plan, by, reason, bad }).await.map(Some)
+    maker.begin(Beginning { plan, by, reason, overrides: Vec::new(), bad }).await.map(Some)
+}
+
+/// The plan that would take a rollout back, with what would become of the database and why; nothing is begun.
+pub(crate) async fn plan(rollouts: &Rollouts, what: &What, wish: Wish) -> Result<Plan, Refusal> {
+    let of = choose(rollouts, what)?;
+    let rollout = replay(rollouts, of).await?;
+    let database = way_back(&rollout, wish)?;
+    Ok(planning::reverse(&rollout, &[], wish.all_at_once, database))
+}
+
+fn way_back(of: &Rollout, wish: Wish) -> Result<Database, Refusal> {
+    planning::way_back(of, wish).map_err(Refusal::NothingToRollBack)
 }
 
 /// A rollout as its journal tells.
@@ -226,3 +273,6 @@ pub(crate) async fn replay(rollouts: &Rollouts, id: RolloutId) -> Result<Rollout
     Rollout::replay(id, plan, &records)
         .map_err(|why| Refusal::Rejected(format!("the journal of {id} is damaged: {why}")))
 }
+
+#[cfg(test)]
+mod tests;

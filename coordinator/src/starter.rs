@@ -17,6 +17,8 @@ pub(crate) struct Wish {
     /// Start it although the version was rolled back.
     pub(crate) force: bool,
     pub(crate) reason: Option<String>,
+    /// Gates that are overridden.
+    pub(crate) overrides: Vec<String>,
     /// The plan that was agreed on.
     pub(crate) plan_hash: Option<String>,
     pub(crate) by: String,
@@ -24,10 +26,15 @@ pub(crate) struct Wish {
 
 /// Plans a rollout and begins it.
 pub(crate) async fn start(rollouts: &Arc<Rollouts>, wish: Wish) -> Result<RolloutId, Refusal> {
-    let Wish { manifest, version, force, reason, plan_hash, by } = wish;
+    let Wish { manifest, version, force, reason, overrides, plan_hash, by } = wish;
     if force && reason.is_none() {
         return Err(Refusal::Invalid(
             "--force needs a --reason: it stays in the record".to_owned(),
+        ));
+    }
+    if !overrides.is_empty() && reason.is_none() {
+        return Err(Refusal::Invalid(
+            "--override needs a --reason: it stays in the record".to_owned(),
         ));
     }
     // Before the hosts are asked, and again when nobody else can begin any more.
@@ -37,9 +44,17 @@ pub(crate) async fn start(rollouts: &Arc<Rollouts>, wish: Wish) -> Result<Rollou
     if plan_hash.is_some_and(|agreed| agreed != now) {
         return Err(Refusal::PlanChanged { now });
     }
+    if let Some(unknown) = overrides.iter().find(|gate| !plan.gates.contains(gate)) {
+        let known =
+            if plan.gates.is_empty() { "it has none".to_owned() } else { plan.gates.join(", ") };
+        return Err(Refusal::Invalid(format!(
+            "the manifest has no gate {unknown} that could be overridden: {known}"
+        )));
+    }
     let maker = rollouts.maker().await;
     let forgiven = permitted(rollouts, &manifest, &version, force)?;
-    let id = maker.begin(Beginning { plan: plan.clone(), by, reason, bad: None }).await?;
+    let id =
+        maker.begin(Beginning { plan: plan.clone(), by, reason, overrides, bad: None }).await?;
     if forgiven && let Err(why) = maker.forgive(&plan).await {
         // The rollout goes on; the mark stays until the next one.
         tracing::error!(rollout = %id, %why, "the version stays marked as bad");

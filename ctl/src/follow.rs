@@ -63,8 +63,11 @@ impl Follower<'_> {
         }
         let reversal = self.reversal(id).await?;
         now.set(reversal);
-        self.output.remark(&format!("{id} is taken back by {reversal}"));
         let (report, plan) = self.look(reversal).await?;
+        self.output.remark(&match plan.hosts.is_empty() {
+            true => format!("{reversal} should take {id} back, and no host of it has a way back"),
+            false => format!("{id} is taken back by {reversal}"),
+        });
         let Stop::Ended(back) = self.one(report, plan).await? else { return Ok(Exit::Waiting) };
         Ok(verdict::of_reversed(&back))
     }

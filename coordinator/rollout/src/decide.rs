@@ -217,7 +217,10 @@ impl Rollout {
         let limits = &self.plan.limits;
         let left_behind = match self.plan.kind {
             // A host that could not be taken back still runs what was taken back.
-            Kind::Reversal { .. } => totals.failed + totals.unreachable > 0,
+            Kind::Reversal { .. } => {
+                let left_out = self.plan.left_as_they_are().next().is_some();
+                left_out || totals.failed + totals.unreachable > 0
+            }
             // That a person let it go on makes no host healthy.
             Kind::Forward | Kind::CatchUp { .. } => {
                 let none = totals.healthy == 0 && totals.failed + totals.unreachable > 0;

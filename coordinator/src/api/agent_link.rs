@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use dv_proto::v1::{self, agent_link_server::AgentLink, from_agent, to_agent};
-use dv_types::{Epoch, Span};
+use dv_types::{CommandId, Epoch, Span};
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -39,11 +39,13 @@ impl AgentLink for AgentLinkApi {
         self.rollouts.fleet.admit(&host, &serial).map_err(refuse)?;
         let mut words = request.into_inner();
         let first = tokio::time::timeout(HELLO_BY, words.message()).await;
-        let greeting = greeting(first.map_err(|_| Status::deadline_exceeded("no Hello"))??)?;
+        let (greeting, commands) =
+            greeting(first.map_err(|_| Status::deadline_exceeded("no Hello"))??)?;
         let version = greeting.agent_version.clone();
         let link = self.rollouts.fleet.attach(&host, greeting).map_err(refuse)?;
         tracing::info!(%host, agent = version, session = link.session, "connected");
         self.rollouts.link_changed(&host);
+        self.rollouts.call_off_ended(&host, &commands);
 
         let welcome = to_agent::Message::Welcome(v1::Welcome {
             heartbeat_ms: u32::try_from(self.heartbeat.get().as_millis()).unwrap_or(u32::MAX),
@@ -77,14 +79,16 @@ impl AgentLink for AgentLinkApi {
     }
 }
 
-fn greeting(first: Option<v1::FromAgent>) -> Result<Greeting, Status> {
+/// What the agent says of itself, and the commands that it knows and whose outcomes were not acknowledged.
+fn greeting(first: Option<v1::FromAgent>) -> Result<(Greeting, Vec<CommandId>), Status> {
     match first.and_then(|first| first.message) {
         Some(from_agent::Message::Hello(hello)) => {
             let short = |text: String| text.chars().take(64).collect();
-            Ok(Greeting {
+            let greeting = Greeting {
                 agent_version: short(hello.agent_version),
                 instance: short(hello.instance),
-            })
+            };
+            Ok((greeting, hello.commands.iter().filter_map(|id| id.parse().ok()).collect()))
         }
         _ => Err(Status::invalid_argument("the first message must be Hello")),
     }
@@ -160,7 +164,7 @@ impl Listener {
                 Ok(Ok(None)) => return "its agent said good-bye".to_owned(),
                 Ok(Ok(Some(word))) => word,
             };
-            match wire::word(word) {
+            match wire::word(&self.host, word) {
                 Ok(Some(word)) => self.rollouts.heard(&self.host, self.session, word).await,
                 Ok(None) => {}
                 Err(status) => {

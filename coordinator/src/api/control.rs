@@ -59,6 +59,7 @@ impl Control for ControlApi {
             version: Version::new(asked.version).map_err(invalid)?,
             force: asked.force,
             reason: reason(asked.reason)?,
+            overrides: asked.overrides,
             plan_hash: Some(asked.plan_hash).filter(|hash| !hash.is_empty()),
             by,
         };
@@ -84,18 +85,23 @@ impl Control for ControlApi {
     ) -> Result<Response<v1::RollBackReply>, Status> {
         let by = operator(&request)?;
         let asked = request.into_inner();
-        let what = match (asked.rollout.is_empty(), asked.service.is_empty()) {
-            (false, true) => What::This(rollout(&asked.rollout)?),
-            (true, false) => What::LastOf(ServiceName::new(asked.service).map_err(invalid)?),
-            _ => return Err(invalid("give a rollout, or a service whose last rollout is meant")),
-        };
-        let (all_at_once, reason) = (asked.all_at_once, reason(asked.reason)?);
-        let demand = Demand { what, all_at_once, by, reason };
+        let (what, wish) = (what(&asked)?, wish(&asked)?);
+        let demand = Demand { what, wish, by, reason: reason(asked.reason)? };
         let reversal = rollback::roll_back(&self.rollouts, demand).await?;
         Ok(Response::new(v1::RollBackReply {
             rollout: reversal.rollout.to_string(),
             of: reversal.of.to_string(),
         }))
+    }
+
+    async fn plan_roll_back(
+        &self,
+        request: Request<v1::RollBackRequest>,
+    ) -> Result<Response<v1::PlanRolloutReply>, Status> {
+        operator(&request)?;
+        let asked = request.into_inner();
+        let plan = rollback::plan(&self.rollouts, &what(&asked)?, wish(&asked)?).await?;
+        Ok(Response::new(v1::PlanRolloutReply { hash: plan.hash(), plan_json: to_json(&plan) }))
     }
 
     async fn get_rollout(
@@ -199,6 +205,30 @@ impl Control for ControlApi {
 
 fn rollout(text: &str) -> Result<RolloutId, Status> {
     text.parse().map_err(invalid)
+}
+
+fn what(asked: &v1::RollBackRequest) -> Result<What, Status> {
+    match (asked.rollout.is_empty(), asked.service.is_empty()) {
+        (false, true) => Ok(What::This(rollout(&asked.rollout)?)),
+        (true, false) => {
+            Ok(What::LastOf(ServiceName::new(asked.service.clone()).map_err(invalid)?))
+        }
+        _ => Err(invalid("give a rollout, or a service whose last rollout is meant")),
+    }
+}
+
+fn wish(asked: &v1::RollBackRequest) -> Result<dv_types::plan::Wish, Status> {
+    let ways = [asked.code_only, asked.accept_data_loss, asked.restore_backup];
+    if ways.iter().filter(|way| **way).count() > 1 {
+        return Err(invalid("give one of --code-only, --accept-data-loss and --restore-backup"));
+    }
+    Ok(dv_types::plan::Wish {
+        by_person: true,
+        all_at_once: asked.all_at_once,
+        code_only: asked.code_only,
+        accept_data_loss: asked.accept_data_loss,
+        restore_backup: asked.restore_backup,
+    })
 }
 
 fn reason(text: String) -> Result<Option<String>, Status> {

@@ -4,6 +4,7 @@ mod agent_link;
 mod authorise;
 mod control;
 mod enrolment;
+mod fit;
 mod wire;
 
 pub(crate) use agent_link::AgentLinkApi;

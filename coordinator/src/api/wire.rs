@@ -1,13 +1,12 @@
 //! Messages of agents as words, and orders as messages.
 
 use dv_proto::{from_json, to_json, v1};
-use dv_types::{Epoch, Finding, Outcome, ServiceName};
+use dv_types::{Epoch, Finding, HostName, Outcome, ServiceName};
 use tonic::Status;
 
+use super::fit::{fit, head};
 use crate::fleet::{Facts, Order, Word};
 
-/// The largest outcome that fits into a record.
-const OUTCOME: usize = 14 * 1024;
 /// Chatter and reasons beyond this are cut off.
 const TEXT: usize = 1024;
 
@@ -38,7 +37,7 @@ pub(super) fn order(epoch: Epoch, order: Order) -> v1::ToAgent {
 }
 
 /// Nothing for a message that a newer agent may send and we don't know.
-pub(super) fn word(message: v1::FromAgent) -> Result<Option<Word>, Status> {
+pub(super) fn word(host: &HostName, message: v1::FromAgent) -> Result<Option<Word>, Status> {
     use v1::from_agent::Message;
     let word = match message.message {
         None => return Ok(None),
@@ -51,13 +50,14 @@ pub(super) fn word(message: v1::FromAgent) -> Result<Option<Word>, Status> {
             text: shortened(progress.text),
         },
         Some(Message::Outcome(outcome)) => {
-            if outcome.outcome_json.len() > OUTCOME {
-                return Err(Status::invalid_argument(format!(
-                    "an outcome of {} bytes can't be kept: {OUTCOME} at most",
-                    outcome.outcome_json.len()
-                )));
+            let size = outcome.outcome_json.len();
+            let mut outcome: Outcome = from_json("outcome_json", &outcome.outcome_json)?;
+            // Refused, it would come again at every connection, for ever.
+            if fit(&mut outcome) {
+                let command = outcome.command;
+                tracing::warn!(%host, %command, size, "its outcome is too large to be kept as it is: its texts are cut short");
             }
-            Word::Outcome(from_json::<Outcome>("outcome_json", &outcome.outcome_json)?)
+            Word::Outcome(outcome)
         }
         Some(Message::Health(health)) => Word::Health {
             service: ServiceName::new(health.service).map_err(invalid)?,
@@ -76,10 +76,7 @@ pub(super) fn word(message: v1::FromAgent) -> Result<Option<Word>, Status> {
 }
 
 fn shortened(mut text: String) -> String {
-    if text.len() > TEXT {
-        let end = (0..=TEXT).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default();
-        text.truncate(end);
-    }
+    head(&mut text, TEXT);
     text
 }
 

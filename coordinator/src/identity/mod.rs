@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Authority ──issues──▶ server certificate ──▶ ServerTls (reloaded by itself)
-//!     ├──────issues──▶ operator's context file, once
+//!     ├──────issues──▶ operator's context file (renewed by itself)
 //!     └──────issues──▶ host certificates ◀── Token (single use, bound to one host)
 //! peer's certificate ──▶ Peer { Operator | Host }
 //! ```
@@ -15,6 +15,6 @@ mod token;
 pub(crate) mod tls;
 
 pub use authority::{Authority, IdentityError, Issued};
-pub use operator::context_file;
+pub use operator::{context_file, renew_context};
 pub use peer::{Identity, Peer};
 pub use token::{Token, TokenError};

@@ -1,20 +1,25 @@
 //! The context file with which an operator reaches the coordinator.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
-use dv_types::Timestamp;
-use serde::Serialize;
+use dv_types::{Span, Timestamp};
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use serde::{Deserialize, Serialize};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::{Authority, IdentityError};
 use crate::files;
 
-#[derive(Serialize)]
-struct Context<'a> {
-    coordinator: &'a str,
-    name: &'a str,
-    ca: &'a str,
-    certificate: &'a str,
-    key: &'a str,
+#[derive(Serialize, Deserialize)]
+struct Context {
+    coordinator: String,
+    name: String,
+    ca: String,
+    certificate: String,
+    key: String,
 }
 
 /// Makes the context file for operator `name` at `path`, for a coordinator at `address`. Nothing happens if it
@@ -34,13 +39,52 @@ pub fn context_file(
     }
     let (issued, key) = authority.issue_operator(name, now)?;
     let context = Context {
-        coordinator: address,
-        name,
-        ca: authority.certificate(),
-        certificate: &issued.certificate,
-        key: &key,
+        coordinator: address.to_owned(),
+        name: name.to_owned(),
+        ca: authority.certificate().to_owned(),
+        certificate: issued.certificate,
+        key,
     };
-    let text = serde_saphyr::to_string(&context).map_err(io::Error::other)?;
-    files::write_durably(&path, text.as_bytes())?;
+    write(&path, &context)?;
     Ok(path)
+}
+
+/// Puts a new certificate into the context file at `path` when less than a third of the old one's life is left.
+/// Whether it did. What else the file says stays; a file that was taken away is not made again.
+pub fn renew_context(
+    authority: &Authority,
+    path: &Path,
+    now: Timestamp,
+) -> Result<bool, IdentityError> {
+    if !path.exists() {
+        return Ok(false);
+    }
+    let what = "the operator's context file";
+    let unusable = |why: &dyn std::fmt::Display| {
+        IdentityError::unusable(what, format!("{}: {why}", path.display()))
+    };
+    let text = files::read_secret(path)?;
+    let mut context: Context = serde_saphyr::from_str(&text).map_err(|why| unusable(&why))?;
+    let der = CertificateDer::from_pem_slice(context.certificate.as_bytes())
+        .map_err(|why| unusable(&why))?;
+    let (_, certificate) = X509Certificate::from_der(&der).map_err(|why| unusable(&why))?;
+    let validity = certificate.validity();
+    let at = |second| Timestamp::from_second(second).unwrap_or(Timestamp::MIN);
+    let (begin, end) = (at(validity.not_before.timestamp()), at(validity.not_after.timestamp()));
+    if Span::between(now, end).get() * 3 >= Span::between(begin, end).get() {
+        return Ok(false);
+    }
+    let (issued, key) = authority.issue_operator(&context.name, now)?;
+    tracing::info!(
+        operator = context.name, serial = issued.serial, file = %path.display(),
+        "renewed the operator's certificate: copies of the context file are good until {end}",
+    );
+    (context.certificate, context.key) = (issued.certificate, key);
+    write(path, &context)?;
+    Ok(true)
+}
+
+fn write(path: &Path, context: &Context) -> Result<(), IdentityError> {
+    let text = serde_saphyr::to_string(context).map_err(io::Error::other)?;
+    Ok(files::write_durably(path, text.as_bytes())?)
 }

@@ -5,7 +5,10 @@ use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Durati
 use dv_rollout::{Effect, Event, Rollout, Turn};
 use dv_types::{HostName, Report, Timestamp};
 use futures_util::FutureExt as _;
-use tokio::sync::oneshot;
+use tokio::{
+    sync::oneshot,
+    task::{AbortHandle, JoinSet},
+};
 
 use super::{
     Active, Rollouts,
@@ -62,23 +65,35 @@ enum Lost {
 
 struct Driver<'a> {
     rollouts: &'a Arc<Rollouts>,
-    active: &'a Active,
+    active: &'a Arc<Active>,
     machine: Rollout,
     /// The session in which the machine believes each host to be.
     sessions: HashMap<HostName, u64>,
     /// The report of this many records, if somebody asked for it.
     report: Option<Arc<Report>>,
     ended: Option<(Header, Report)>,
+    /// What is asked and looked at outside; it ends with the driver.
+    errands: JoinSet<()>,
+    sampling: Option<AbortHandle>,
 }
 
 impl<'a> Driver<'a> {
     /// The machine as its journal tells, with the first turn of this reign still to come.
-    async fn load(rollouts: &'a Arc<Rollouts>, active: &'a Active) -> Result<Self, Lost> {
+    async fn load(rollouts: &'a Arc<Rollouts>, active: &'a Arc<Active>) -> Result<Self, Lost> {
         let id = active.header.rollout;
         let records = rollouts.journal.all_records(id).await?;
         let machine = Rollout::replay(id, Arc::clone(&active.plan), &records)?;
         let sessions = HashMap::new();
-        Ok(Self { rollouts, active, machine, sessions, report: None, ended: None })
+        Ok(Self {
+            rollouts,
+            active,
+            machine,
+            sessions,
+            report: None,
+            ended: None,
+            errands: JoinSet::new(),
+            sampling: None,
+        })
     }
 
     async fn run(&mut self) -> Result<(Header, Report), Lost> {
@@ -86,6 +101,7 @@ impl<'a> Driver<'a> {
             0 => Event::Start {
                 by: self.active.header.by.clone(),
                 reason: self.active.header.reason.clone(),
+                overrides: self.active.header.overrides.clone(),
             },
             _ => Event::Recover,
         };
@@ -127,6 +143,8 @@ impl<'a> Driver<'a> {
             host: host.clone(),
             outcome: outcome.clone(),
         }));
+        events.extend(mail.gates.drain(..).map(|answer| Event::Gate { answer }));
+        events.extend(mail.samples.drain(..).map(|sample| Event::Sampled { sample }));
         self.links(&mut mail, &mut events);
         self.health(&mut mail, &mut events);
 
@@ -215,9 +233,28 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn carry_out(&self, effect: Effect) {
+    fn carry_out(&mut self, effect: Effect) {
         let service = || self.active.header.service.clone();
         let (host, order) = match effect {
+            Effect::AskGates { gates } => {
+                let (rollouts, active) = (Arc::clone(self.rollouts), Arc::clone(self.active));
+                self.errands.spawn(async move { rollouts.ask_gates(&active, gates).await });
+                return;
+            }
+            Effect::Sample { monitor, new, old } => {
+                let (rollouts, active) = (Arc::clone(self.rollouts), Arc::clone(self.active));
+                let sampling = async move { rollouts.sample(&active, &monitor, &new, &old).await };
+                if let Some(before) = self.sampling.replace(self.errands.spawn(sampling)) {
+                    before.abort();
+                }
+                return;
+            }
+            Effect::StopSampling => {
+                if let Some(sampling) = self.sampling.take() {
+                    sampling.abort();
+                }
+                return;
+            }
             Effect::Send { host, command } => (host, Order::Command(command)),
             Effect::Cancel { host, command } => (host, Order::Cancel(command)),
             Effect::Acknowledge { host, command } => (host, Order::Acknowledge(command)),

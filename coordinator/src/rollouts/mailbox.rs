@@ -6,11 +6,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use dv_types::{CommandId, HostName, Outcome, Report, record::Verb};
+use dv_types::{CommandId, GateAnswer, HostName, Outcome, Report, Sample, record::Verb};
 use tokio::sync::{Notify, oneshot};
 
 /// Verbs that may wait.
 const VERBS: usize = 64;
+/// Samples that may wait.
+const SAMPLES: usize = 16;
 /// Outcomes that are taken into one turn, so that one append stays small.
 const TURN: usize = 512;
 
@@ -43,6 +45,8 @@ pub(super) struct Mail {
     pub(super) links: BTreeSet<HostName>,
     pub(super) health: BTreeMap<HostName, Turned>,
     pub(super) reports: Vec<oneshot::Sender<Arc<Report>>>,
+    pub(super) gates: Vec<GateAnswer>,
+    pub(super) samples: Vec<Sample>,
 }
 
 /// What became of an outcome.
@@ -103,6 +107,22 @@ impl Mailbox {
     pub(super) fn post_health(&self, host: HostName, turned: Turned) {
         self.post(|mail| {
             mail.health.insert(host, turned);
+        });
+    }
+
+    pub(super) fn post_gate(&self, answer: GateAnswer) {
+        self.post(|mail| {
+            mail.gates.retain(|other| other.gate != answer.gate);
+            mail.gates.push(answer);
+        });
+    }
+
+    /// What was seen of the service. Samples that nobody has time to read are left out.
+    pub(super) fn post_sample(&self, sample: Sample) {
+        self.post(|mail| {
+            if mail.samples.len() < SAMPLES {
+                mail.samples.push(sample);
+            }
         });
     }
 

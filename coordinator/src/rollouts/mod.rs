@@ -7,6 +7,7 @@
 //! ```
 
 mod driver;
+mod errands;
 mod feed;
 mod mailbox;
 mod route;

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use dv_types::{HostName, Outcome, RolloutId, ServiceName, record::Verb};
+use dv_types::{
+    CommandId, HostName, Outcome, Report, RolloutId, ServiceName, record::Verb, report::Phase,
+};
 use tokio::sync::oneshot;
 
 use super::{
@@ -15,6 +17,9 @@ use crate::{
     refusal::Refusal,
 };
 
+/// So many commands are called off at one connection, so that their orders have room; the others at the next.
+const CALLED_OFF: usize = 32;
+
 impl Rollouts {
     /// A host came or went.
     pub(crate) fn link_changed(self: &Arc<Self>, host: &HostName) {
@@ -24,6 +29,35 @@ impl Rollouts {
         if self.fleet.session(host).is_some() {
             for service in self.book().services_missed_by(host) {
                 self.next_soon(service);
+            }
+        }
+    }
+
+    /// Calls off what a host that connects still knows of rollouts that are over, or that were lost with an older
+    /// store: nobody waits for it, and nothing else would ever end it. What comes of it is kept as a late outcome.
+    pub(crate) fn call_off_ended(&self, host: &HostName, commands: &[CommandId]) {
+        for &command in commands.iter().take(CALLED_OFF) {
+            let over = {
+                let book = self.book();
+                let newest = book.newest().next().map(|header| header.rollout);
+                match book.header(command.rollout) {
+                    Some(header) => header.end.is_some(),
+                    // A number that is still to come may be given again.
+                    None => newest.is_some_and(|newest| newest > command.rollout),
+                }
+            };
+            if over {
+                tracing::info!(%host, %command, "its rollout is over: called off");
+                self.fleet.send(host, Order::Cancel(command));
+            }
+        }
+    }
+
+    /// Calls off what hosts were given by a rollout that has just ended, and that came back too late for it to know.
+    pub(super) fn call_off_left_behind(&self, report: &Report) {
+        for host in report.hosts.iter().filter(|host| host.phase == Phase::Unreachable) {
+            if let Some(step) = host.step.as_ref().filter(|step| step.outstanding) {
+                self.fleet.send(&host.name, Order::Cancel(step.command));
             }
         }
     }

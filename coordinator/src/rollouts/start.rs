@@ -22,6 +22,8 @@ pub(crate) struct Beginning {
     pub(crate) plan: Plan,
     pub(crate) by: String,
     pub(crate) reason: Option<String>,
+    /// Gates that are overridden from the start.
+    pub(crate) overrides: Vec<String>,
     /// What is marked bad along with it.
     pub(crate) bad: Option<BadMark>,
 }
@@ -41,7 +43,10 @@ impl Rollouts {
     /// Begins to drive a rollout that is in the store.
     pub(crate) fn launch(self: &Arc<Self>, header: Header, plan: Arc<Plan>) {
         let active = Arc::new(Active {
-            hosts: plan.hosts.iter().map(|host| host.name.clone()).collect(),
+            hosts: (plan.hosts.iter().map(|host| &host.name))
+                .chain(plan.once.iter().flat_map(|once| &once.hosts))
+                .cloned()
+                .collect(),
             mailbox: Mailbox::new(plan.hosts.len()),
             feed: Feed::new(),
             header,
@@ -58,6 +63,8 @@ impl Rollouts {
         tracing::info!(rollout = %id, %service, state = ?report.state, "ended");
         self.book().ended(header, report);
         self.active_mut(|all| all.remove(&id));
+        // From here on, whoever connects sees the end for itself.
+        self.call_off_left_behind(report);
         self.keep_unread(active.mailbox.close());
         active.feed.publish(super::feed::Head { record: report.record, ended: true });
         self.note_change();
@@ -99,7 +106,7 @@ impl Rollouts {
 impl Maker<'_> {
     /// Makes a rollout: from here on it is in the store, and will be carried out.
     pub(crate) async fn begin(&self, beginning: Beginning) -> Result<RolloutId, Refusal> {
-        let Beginning { plan, by, reason, bad } = beginning;
+        let Beginning { plan, by, reason, overrides, bad } = beginning;
         let rollouts = self.rollouts;
         if rollouts.stop.is_cancelled() {
             return Err(Refusal::Stopping);
@@ -115,6 +122,7 @@ impl Maker<'_> {
             plan: rollouts.journal.save_plan(&plan).await?,
             by,
             reason,
+            overrides,
             created: rollouts.clock.now(),
             end: None,
         };

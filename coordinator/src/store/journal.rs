@@ -1,6 +1,9 @@
 //! The store in our words. What belongs together is written together.
 
-use dv_types::{CommandId, Epoch, HostName, Outcome, Plan, Record, Report, RolloutId, ServiceName};
+use dv_types::{
+    CommandId, Epoch, HostName, Outcome, Plan, Record, Report, RolloutId, ServiceName, Timestamp,
+    plan::Wish,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
 
@@ -21,13 +24,15 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Begins a reign: the epoch that was stored rises by one.
-    pub async fn open(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+    /// Begins a reign. Its epoch is higher than the stored one, and no lower than the seconds since 1970: a store
+    /// that was lost, or restored from a copy, does not know the epochs that agents have seen since.
+    pub async fn open(store: Arc<dyn Store>, now: Timestamp) -> Result<Self, StoreError> {
         let key = Key::epoch();
         let before = store.get(key.clone()).await?;
         let last: Epoch =
             before.as_deref().map(|bytes| decode(&key, bytes)).transpose()?.unwrap_or_default();
-        let epoch = Epoch(last.0 + 1);
+        let seconds = u64::try_from(now.as_second()).unwrap_or_default();
+        let epoch = Epoch((last.0 + 1).max(seconds));
         let value = encode(&key, &epoch)?;
         store.commit(Batch::default().expect(key.clone(), before).put(key, value)).await?;
         Ok(Self { store, epoch })
@@ -117,7 +122,7 @@ impl Journal {
             .create(key, value)
             .create(active, unfinished);
         if let dv_types::plan::Kind::Reversal { of } = header.kind {
-            batch = batch.delete(Key::reversal_due(of)).delete(Key::all_at_once(of));
+            batch = batch.delete(Key::reversal_due(of)).delete(Key::way_back(of));
         }
         if let Some(bad) = bad {
             let key = Key::bad_version(&bad.service, &bad.version);
@@ -188,41 +193,28 @@ impl Journal {
         self.all(Key::reversals_due()).await
     }
 
-    /// Notes that rollouts are to be taken back, and whether all their hosts at once.
-    pub async fn demand_reversal(
-        &self,
-        rollouts: &[RolloutId],
-        all_at_once: bool,
-    ) -> Result<(), StoreError> {
-        let mut batch = self.batch()?;
-        for &id in rollouts {
-            let key = Key::reversal_due(id);
-            let value = encode(&key, &id)?;
-            batch = batch.put(key, value);
-            if all_at_once {
-                let key = Key::all_at_once(id);
-                let value = encode(&key, &true)?;
-                batch = batch.put(key, value);
-            }
-        }
-        self.store.commit(batch).await
+    /// Notes that a rollout is to be taken back, and how.
+    pub async fn demand_reversal(&self, id: RolloutId, wish: &Wish) -> Result<(), StoreError> {
+        let (due, how) = (Key::reversal_due(id), Key::way_back(id));
+        let (id, wish) = (encode(&due, &id)?, encode(&how, wish)?);
+        self.store.commit(self.batch()?.put(due, id).put(how, wish)).await
     }
 
-    /// Notes whether, when this rollout is taken back, it shall be on all its hosts at once.
-    pub async fn wish_all_at_once(&self, id: RolloutId, wish: bool) -> Result<(), StoreError> {
-        let key = Key::all_at_once(id);
-        let value = encode(&key, &wish)?;
+    /// Notes how this rollout shall be taken back, when it is.
+    pub async fn wish(&self, id: RolloutId, wish: &Wish) -> Result<(), StoreError> {
+        let key = Key::way_back(id);
+        let value = encode(&key, wish)?;
         self.store.commit(self.batch()?.put(key, value)).await
     }
 
-    /// Whether all hosts of this rollout go back at once.
-    pub async fn is_all_at_once(&self, id: RolloutId) -> Result<bool, StoreError> {
-        Ok(self.get(Key::all_at_once(id)).await?.unwrap_or_default())
+    /// How this rollout shall be taken back.
+    pub async fn wished(&self, id: RolloutId) -> Result<Wish, StoreError> {
+        Ok(self.get(Key::way_back(id)).await?.unwrap_or_default())
     }
 
     /// Notes that a rollout is not taken back after all.
     pub async fn forget_reversal(&self, id: RolloutId) -> Result<(), StoreError> {
-        let batch = self.batch()?.delete(Key::reversal_due(id)).delete(Key::all_at_once(id));
+        let batch = self.batch()?.delete(Key::reversal_due(id)).delete(Key::way_back(id));
         self.store.commit(batch).await
     }
 

@@ -77,8 +77,8 @@ impl Key {
         Self::reversals_due().number(rollout.0)
     }
 
-    pub(super) fn all_at_once(rollout: RolloutId) -> Self {
-        Self::tree("all-at-once").number(rollout.0)
+    pub(super) fn way_back(rollout: RolloutId) -> Self {
+        Self::tree("way-back").number(rollout.0)
     }
 
     pub(super) fn bad_versions() -> Self {

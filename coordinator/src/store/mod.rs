@@ -9,6 +9,7 @@
 
 mod batch;
 mod documents;
+mod guarded;
 mod journal;
 mod key;
 mod memory;
@@ -26,3 +27,4 @@ pub use value::LIMIT as VALUE_LIMIT;
 pub use words::{BadMark, End, Header, HostRecord, TokenRecord};
 
 pub(crate) use documents::hash;
+pub(crate) use guarded::Guarded;

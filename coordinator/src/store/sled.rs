@@ -68,9 +68,14 @@ fn open(directory: &Path) -> Result<sled::Db, String> {
     let open = || sled::Config::new().path(directory).cache_capacity(CACHE).open();
     // sled panics on some damaged files.
     match std::panic::catch_unwind(open) {
-        Ok(opened) => opened.map_err(|why| why.to_string()),
-        Err(_) => Err("its files are damaged: restore a copy of the directory".to_owned()),
+        Ok(opened) => opened.map_err(|why| one_line(&why.to_string())),
+        Err(_) => Err("the disk is full or broken, or its files are damaged: make room; if that is not it, restore a copy of the directory".to_owned()),
     }
+}
+
+/// The last words of a start that failed are one line of the log.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 impl Store for SledStore {

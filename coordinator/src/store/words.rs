@@ -21,6 +21,9 @@ pub struct Header {
     /// Why, where a reason was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Gates that are overridden from the start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<String>,
     /// When it was made.
     pub created: Timestamp,
     /// How it ended. Written together with the last record.

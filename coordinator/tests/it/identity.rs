@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use dv_coordinator::identity::{Authority, IdentityError};
-use dv_types::{HostName, Timestamp};
+use dv_coordinator::identity::{Authority, IdentityError, context_file, renew_context};
+use dv_types::{HostName, Span, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, SanType,
@@ -120,4 +120,39 @@ fn keys_are_private_and_stay_so() {
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     let refused = Authority::open(&identity, Timestamp::now()).err().unwrap().to_string();
     assert!(refused.contains("readable by others"), "{refused}");
+}
+
+#[test]
+fn an_operators_certificate_is_renewed_in_its_last_third() {
+    let directory = tempfile::tempdir().unwrap();
+    let authority = authority(&directory.path().join("identity"));
+    let path = directory.path().join("operator").join("admin.yaml");
+    let begin = Timestamp::now();
+    let day = |n: u64| Span::from_secs(n * 86_400).after(begin);
+    context_file(&authority, path.clone(), "admin", "localhost:7443", begin).unwrap();
+    // A person has set the address since.
+    let edited = std::fs::read_to_string(&path).unwrap().replace("localhost:7443", "dv.example:1");
+    std::fs::write(&path, &edited).unwrap();
+
+    assert!(!renew_context(&authority, &path, day(240)).unwrap());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), edited);
+
+    assert!(renew_context(&authority, &path, day(250)).unwrap());
+    let renewed = std::fs::read_to_string(&path).unwrap();
+    assert!(renewed.contains("dv.example:1") && renewed.contains("admin"), "{renewed}");
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    #[derive(serde::Deserialize)]
+    struct Context {
+        certificate: String,
+    }
+    let context: Context = serde_saphyr::from_str(&renewed).unwrap();
+    let (_, pem) = x509_parser::pem::parse_x509_pem(context.certificate.as_bytes()).unwrap();
+    let (_, certificate) = X509Certificate::from_der(&pem.contents).unwrap();
+    assert!(certificate.validity().not_after.timestamp() > day(600).as_second());
+    assert!(!renew_context(&authority, &path, day(251)).unwrap(), "once is enough");
+
+    // What was taken away is not made again.
+    std::fs::remove_file(&path).unwrap();
+    assert!(!renew_context(&authority, &path, day(900)).unwrap());
+    assert!(!path.exists());
 }

@@ -25,6 +25,7 @@ fn header(id: u64, service: &str) -> Header {
         plan: "0".repeat(64),
         by: "somebody".to_owned(),
         reason: None,
+        overrides: Vec::new(),
         created: Timestamp::UNIX_EPOCH,
         end: None,
     }
@@ -37,12 +38,12 @@ fn record(number: u64, epoch: Epoch) -> Record {
 #[tokio::test]
 async fn each_reign_has_a_higher_epoch_and_ends_the_one_before() {
     on_both_stores(async |store| {
-        let first = Journal::open(Arc::clone(&store)).await.unwrap();
+        let first = Journal::open(Arc::clone(&store), Timestamp::UNIX_EPOCH).await.unwrap();
         let id = first.next_rollout().await.unwrap();
         first.create(&header(1, "web"), None).await.unwrap();
         first.append(id, &[record(1, first.epoch())]).await.unwrap();
 
-        let second = Journal::open(store).await.unwrap();
+        let second = Journal::open(store, Timestamp::UNIX_EPOCH).await.unwrap();
         assert!(second.epoch() > first.epoch());
         let stale = first.append(id, &[record(2, first.epoch())]).await;
         assert!(matches!(stale, Err(StoreError::Conflict(_))), "{stale:?}");
@@ -55,9 +56,30 @@ async fn each_reign_has_a_higher_epoch_and_ends_the_one_before() {
 }
 
 #[tokio::test]
+async fn a_store_that_was_lost_or_restored_outranks_its_past() {
+    on_both_stores(async |store| {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let open = async |second| Journal::open(Arc::clone(&store), at(second)).await.unwrap();
+        let gone: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        for _ in 0..5 {
+            Journal::open(Arc::clone(&gone), at(1_800_000_000)).await.unwrap();
+        }
+        let lost = Journal::open(gone, at(1_800_000_000)).await.unwrap();
+        // Of the days before, and much older than its last reign.
+        open(1_700_000_000).await;
+        let restored = open(1_800_000_060).await;
+        assert!(restored.epoch() > lost.epoch(), "{} {}", restored.epoch(), lost.epoch());
+        // Within one second, or with a clock that was set back, it rises all the same.
+        let (again, back) = (open(1_800_000_060).await, open(0).await);
+        assert!(back.epoch() > again.epoch() && again.epoch() > restored.epoch());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn no_record_is_written_over() {
     on_both_stores(async |store| {
-        let journal = Journal::open(store).await.unwrap();
+        let journal = Journal::open(store, Timestamp::UNIX_EPOCH).await.unwrap();
         let id = RolloutId(7);
         journal.append(id, &[record(1, Epoch(1)), record(2, Epoch(1))]).await.unwrap();
         let again = journal.append(id, &[record(2, Epoch(9)), record(3, Epoch(9))]).await;
@@ -72,7 +94,7 @@ async fn no_record_is_written_over() {
 #[tokio::test]
 async fn long_journals_are_read_in_order() {
     on_both_stores(async |store| {
-        let journal = Journal::open(store).await.unwrap();
+        let journal = Journal::open(store, Timestamp::UNIX_EPOCH).await.unwrap();
         let records: Vec<_> = (1..=1300).map(|n| record(n, Epoch(1))).collect();
         journal.append(RolloutId(255), &records).await.unwrap();
         journal.append(RolloutId(256), &records[..3]).await.unwrap();
@@ -85,7 +107,7 @@ async fn long_journals_are_read_in_order() {
 #[tokio::test]
 async fn a_record_that_is_too_large_is_refused_and_nothing_is_written() {
     on_both_stores(async |store| {
-        let journal = Journal::open(store).await.unwrap();
+        let journal = Journal::open(store, Timestamp::UNIX_EPOCH).await.unwrap();
         let host = HostName::new("web1").unwrap();
         let mut large = record(2, Epoch(1));
         large.fact = Fact::HostFailed { host, why: "x".repeat(VALUE_LIMIT) };
@@ -99,7 +121,7 @@ async fn a_record_that_is_too_large_is_refused_and_nothing_is_written() {
 #[tokio::test]
 async fn a_service_has_one_unfinished_rollout() {
     on_both_stores(async |store| {
-        let journal = Journal::open(store).await.unwrap();
+        let journal = Journal::open(store, Timestamp::UNIX_EPOCH).await.unwrap();
         journal.create(&header(1, "web"), None).await.unwrap();
         let second = journal.create(&header(2, "web"), None).await;
         assert!(matches!(second, Err(StoreError::Conflict(_))));
@@ -113,7 +135,7 @@ async fn a_service_has_one_unfinished_rollout() {
 #[tokio::test]
 async fn a_token_is_used_once() {
     on_both_stores(async |store| {
-        let journal = Journal::open(store).await.unwrap();
+        let journal = Journal::open(store, Timestamp::UNIX_EPOCH).await.unwrap();
         let name = HostName::new("web1").unwrap();
         let token = TokenRecord {
             host: name.clone(),

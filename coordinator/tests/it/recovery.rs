@@ -2,16 +2,25 @@
 
 use std::sync::Arc;
 
-use dv_coordinator::store::{MemoryStore, SledStore};
+use dv_coordinator::{
+    coordinator::Down,
+    store::{Journal, MemoryStore, SledStore},
+};
+use dv_proto::{
+    to_json,
+    v1::{CreateTokenRequest, OperateRolloutRequest},
+};
 use dv_types::{
-    Quota,
-    record::Verdict,
+    Fact, OpResult, Quota,
+    record::{Verb, Verdict},
     report::{Phase, State},
 };
 
 use super::{
     rollout::{fleet, in_contact},
-    support::{Agent, Site, World, eventually, manifest, operator::Operator as _, started},
+    support::{
+        Agent, PATIENCE, Site, World, eventually, manifest, operator::Operator as _, started,
+    },
 };
 
 /// web2 is in the middle of its restart when the coordinator is killed.
@@ -128,7 +137,7 @@ async fn an_outcome_that_comes_too_late_is_kept_and_acknowledged() {
     world.close_gate("web3");
     let parallel = manifest(|strategy| {
         strategy.max_parallel = Some(Quota::Hosts(3));
-        strategy.lost_after = dv_types::Span::from_millis(100);
+        strategy.lost_after = dv_types::Span::from_secs(2);
         strategy.max_unreachable = Quota::Hosts(1);
     });
     let id = operator.begin(&parallel, "1.0").await.unwrap();
@@ -147,7 +156,83 @@ async fn an_outcome_that_comes_too_late_is_kept_and_acknowledged() {
     })
     .await;
     agents.push(slow);
-    let journal = dv_coordinator::store::Journal::open(Arc::clone(&site.store)).await.unwrap();
+    let journal = Journal::open(Arc::clone(&site.store), site.clock.now()).await.unwrap();
     let kept = journal.late(&"web3".parse().unwrap(), late).await.unwrap();
     assert_eq!(kept.map(|outcome| outcome.command), Some(late));
+}
+
+#[tokio::test]
+async fn what_a_host_still_does_for_a_rollout_that_ended_is_called_off() {
+    let mut site = Site::new();
+    let _running = site.start().await;
+    let world = World::default();
+    let (agent, identity) = Agent::join(&site, &world, "web1").await;
+    in_contact(&site, 1).await;
+    let mut operator = site.operator();
+    world.close_gate("web1");
+    let id = operator.begin(&manifest(|_| ()), "1.0").await.unwrap();
+    eventually("web1 restarts", async || (world.executions("web1").len() == 2).then_some(())).await;
+    let command = world.last_command("web1");
+    let agent = agent.cut_off();
+    in_contact(&site, 0).await;
+    let abort = OperateRolloutRequest {
+        rollout: id.clone(),
+        verb_json: to_json(&Verb::Abort),
+        reason: String::new(),
+    };
+    operator.operate_rollout(abort).await.unwrap();
+    let (_, report) = operator.follow(&id).await;
+    assert_eq!(report.hosts[0].phase, Phase::Unreachable);
+
+    // The gate stays closed: nothing but the coordinator ends the restart.
+    let agent = agent.reconnect(&site, &identity);
+    let result = eventually("it is called off", async || agent.acknowledged(command)).await;
+    assert_eq!(result, OpResult::Cancelled);
+    let journal = Journal::open(Arc::clone(&site.store), site.clock.now()).await.unwrap();
+    let kept = journal.late(&"web1".parse().unwrap(), command).await.unwrap();
+    assert_eq!(kept.map(|outcome| outcome.result), Some(OpResult::Cancelled));
+}
+
+#[tokio::test]
+async fn an_outcome_that_is_too_large_for_a_record_is_cut_short_and_taken() {
+    let mut site = Site::new();
+    let _running = site.start().await;
+    let world = World::default();
+    // In JSON, each of these bytes becomes six.
+    world.print("\u{1}".repeat(4096));
+    let agents = fleet(&site, &world, 1).await;
+    let mut operator = site.operator();
+    let id = operator.begin(&manifest(|_| ()), "1.0").await.unwrap();
+    let (records, report) = operator.follow(&id).await;
+    assert_eq!(report.state, State::Ended(Verdict::Succeeded));
+    for outcome in records.iter().filter_map(|record| match &record.fact {
+        Fact::Reported { outcome, .. } => Some(outcome),
+        _ => None,
+    }) {
+        assert_eq!(outcome.output.tail.len() as u64 + outcome.output.dropped, 4096);
+        assert!(!outcome.output.tail.is_empty() && outcome.output.dropped > 0);
+    }
+    eventually("all is acknowledged", async || (agents[0].unacknowledged() == 0).then_some(()))
+        .await;
+}
+
+#[tokio::test]
+async fn a_write_that_fails_takes_the_coordinator_down_and_a_conflict_does_not() {
+    let store = MemoryStore::default();
+    let mut site =
+        Site::with(Arc::new(store.clone()), Arc::new(dv_coordinator::clock::SystemClock));
+    let running = site.start().await;
+    let mut down = std::pin::pin!(running.down());
+    // A token's answer comes after its write, and here another reign has begun meanwhile.
+    let reign = Journal::open(Arc::clone(&site.store), site.clock.now()).await.unwrap();
+    let request = || CreateTokenRequest { host: "web1".to_owned(), ..Default::default() };
+    let refused = site.operator().create_token(request()).await.unwrap_err();
+    assert!(refused.message().contains("changed by somebody else"), "{refused:?}");
+    assert!(futures_util::poll!(&mut down).is_pending(), "after epoch {}", reign.epoch());
+
+    store.fail_writes(true);
+    site.operator().create_token(request()).await.unwrap_err();
+    let why = tokio::time::timeout(PATIENCE, down).await.unwrap();
+    assert!(matches!(why, Down::Store(_)), "{why:?}");
+    assert!(why.to_string().starts_with("the store failed: "), "{why}");
 }

@@ -122,6 +122,36 @@ async fn a_bad_version_is_taken_back_by_itself_and_marked() {
 }
 
 #[tokio::test]
+async fn a_first_rollout_that_fails_says_that_its_hosts_stay_as_they_are() {
+    let mut site = Site::new();
+    let _running = site.start().await;
+    let world = World::default();
+    let _agents = fleet(&site, &world, 2).await;
+    let mut operator = site.operator();
+    world.break_version("1.0");
+    // Nothing that dv knows ran there before, and `undo` needs it.
+    let id = operator.begin(&manifest(|s| s.max_failures = Quota::Hosts(0)), "1.0").await.unwrap();
+    let (_, report) = operator.follow(&id).await;
+    assert_eq!((ended(&report), report.rollback), (Some(Verdict::Failed), true));
+
+    started(&mut operator, "r2").await;
+    let (_, back) = operator.follow("r2").await;
+    assert_eq!((ended(&back), back.hosts.len()), (Some(Verdict::Failed), 0));
+    let request = dv_proto::v1::GetRolloutRequest { rollout: "r2".to_owned() };
+    let reply = operator.get_rollout(request).await.unwrap().into_inner();
+    let plan: Plan = from_json("plan_json", &reply.plan_json).unwrap();
+    let left: Vec<_> = plan.left_as_they_are().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(left[0].0.as_str(), "web1");
+    assert!(left[0].1.contains("needs the version before"), "{left:?}");
+    assert_eq!(operator.look(&id).await.reversed_by, Some("r2".parse().unwrap()));
+    // It was not taken back, and nothing but a person does anything about it.
+    let again = operator.begin(&manifest(|_| ()), "1.1").await.unwrap();
+    let (_, report) = operator.follow(&again).await;
+    assert_eq!((again.as_str(), ended(&report)), ("r3", Some(Verdict::Succeeded)));
+}
+
+#[tokio::test]
 async fn an_operator_takes_the_last_rollout_back_and_no_rollback() {
     let mut site = Site::new();
     let _running = site.start().await;
@@ -307,7 +337,7 @@ async fn a_host_that_was_away_is_caught_up() {
     let mut operator = site.operator();
     let careful = manifest(|strategy| {
         strategy.max_unreachable = Quota::Hosts(1);
-        strategy.lost_after = dv_types::Span::from_millis(100);
+        strategy.lost_after = dv_types::Span::from_secs(2);
     });
     let first = operator.begin(&careful, "1.0").await.unwrap();
     operator.follow(&first).await;
@@ -349,7 +379,7 @@ async fn a_catch_up_that_a_person_aborts_is_not_begun_again() {
     let mut operator = site.operator();
     let patient = manifest(|strategy| {
         strategy.max_unreachable = Quota::Hosts(1);
-        strategy.lost_after = dv_types::Span::from_millis(100);
+        strategy.lost_after = dv_types::Span::from_secs(2);
     });
     let id = operator.begin(&patient, "1.0").await.unwrap();
     operator.follow(&id).await;
@@ -375,6 +405,7 @@ async fn a_catch_up_that_a_person_aborts_is_not_begun_again() {
 #[tokio::test]
 async fn a_host_that_falls_silent_is_out_of_contact() {
     let mut site = Site::new();
+    site.beat_every(dv_types::Span::from_millis(200));
     let _running = site.start().await;
     let identity = site.enrol("web1", &[]).await;
     let hello = dv_proto::v1::from_agent::Message::Hello(dv_proto::v1::Hello::default());

@@ -13,11 +13,11 @@ pub(crate) async fn status(
     output: &Output,
 ) -> Result<Exit> {
     let id = which::rollout(client, id).await?;
-    let (report, _) = client.rollout(id).await?;
+    let (report, plan) = client.rollout(id).await?;
     if output.json() {
         output.document(&report)?;
     } else {
-        output.lines(&display::status::status(&report, Timestamp::now()))?;
+        output.lines(&display::status::status(&report, &plan, Timestamp::now()))?;
     }
     Ok(Exit::Succeeded)
 }

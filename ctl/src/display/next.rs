@@ -85,6 +85,11 @@ fn ended(report: &Report, verdict: Verdict) -> Vec<String> {
                 .map(|h| &h.name)
                 .collect();
             all.push(match report.kind {
+                Kind::Reversal { .. } if verdict == Verdict::Failed && open.is_empty() => format!(
+                    "Nothing takes these hosts off {}: put them right by hand, or start a version that works there: \
+                     dvctl rollout start",
+                    report.version
+                ),
                 Kind::Reversal { of } => format!(
                     "Not every host went back: look at {}, then try again: dvctl rollback {of}",
                     words::names(&open, 8)

@@ -1,20 +1,20 @@
 //! Where a rollout stands, as a table.
 
 use dv_types::{
-    Timestamp, WaitingOn,
+    Plan, Timestamp, WaitingOn,
     report::{HostReport, Phase, Report},
 };
 
 use super::{
     line::{Line, bad, faint, good, strong, warning},
-    next,
+    next, summary,
     table::Table,
     time::{between, date},
     words,
 };
 
 /// The report.
-pub(crate) fn status(report: &Report, now: Timestamp) -> Vec<Line> {
+pub(crate) fn status(report: &Report, plan: &Plan, now: Timestamp) -> Vec<Line> {
     let (style, state) = words::state(&report.state);
     let time = between(report.began, report.ended.unwrap_or(now));
     let wave = match report.wave {
@@ -47,6 +47,7 @@ pub(crate) fn status(report: &Report, now: Timestamp) -> Vec<Line> {
     for waiting in &report.waiting {
         lines.push(Line::of(faint(), format!("waits for {waiting}")));
     }
+    lines.extend(summary::left(plan));
     lines.push(Line::default());
     lines.extend(next::lines(report));
     lines

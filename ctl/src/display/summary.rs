@@ -1,7 +1,7 @@
 //! What happened, told at the end: per host what ran, how long, from what to what.
 
 use dv_types::{
-    HostName, Version,
+    HostName, Plan, Version,
     plan::Kind,
     record::Verdict,
     report::{HostReport, Phase, Report, State},
@@ -29,6 +29,7 @@ pub(crate) fn summary(report: &Report, story: &Story) -> Vec<Line> {
     for host in &report.hosts {
         lines.extend(failure(host, story));
     }
+    lines.extend(left(&story.plan));
     // What is taken back by itself leaves nothing to do: the way back is shown next.
     let next = if report.rollback { Vec::new() } else { next::lines(report) };
     if !next.is_empty() {
@@ -112,6 +113,12 @@ fn failure(host: &HostReport, story: &Story) -> Vec<Line> {
     ];
     lines.extend(output(&host.name, story));
     lines
+}
+
+/// Touched hosts that a rollback can't take back, and why.
+pub(crate) fn left(plan: &Plan) -> Vec<Line> {
+    let one = |(host, why)| [Line::default(), Line::of(bad(), format!("{host} ")).plain(why)];
+    plan.left_as_they_are().flat_map(one).collect()
 }
 
 fn output(host: &HostName, story: &Story) -> Vec<Line> {

@@ -78,7 +78,7 @@ fn fact<'f>(fact: &'f Fact, story: &Story) -> Option<(Option<&'f HostName>, Line
         }
         Fact::Ended { verdict, rollback } => {
             let line = Line::of(words::verdict_style(*verdict), verdict.to_string());
-            (None, if *rollback { line.plain("; its hosts are taken back") } else { line })
+            (None, if *rollback { line.plain("; a rollback of it follows") } else { line })
         }
     })
 }

@@ -82,7 +82,7 @@ fn a_frame_of_too_many_hosts_shows_those_that_matter() {
 
 #[test]
 fn status_under_way() {
-    insta::assert_snapshot!(text(&status(&under_way(), at(22))));
+    insta::assert_snapshot!(text(&status(&under_way(), &plan(), at(22))));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use dv_types::{
     Fact, RolloutId,
+    plan::{Note, Severity},
     record::{PauseWhy, Verdict},
     report::{Phase, State},
 };
@@ -148,6 +149,40 @@ fn failure_whose_way_back_failed_is_5() {
         told.contains("Not every host went back: look at web1, then try again: dvctl rollback r42"),
         "{told}"
     );
+}
+
+/// A rollback whose plan has no way back for these hosts; the canary goes back unless it is among them.
+fn way_back_without(left: &[&str]) -> Scene {
+    let mut plan = reversal();
+    plan.notes = left
+        .iter()
+        .map(|name| Note {
+            severity: Severity::Warning,
+            host: Some(host(name)),
+            text: "stays as it is: r/app had no `latest` before this rollout".to_owned(),
+        })
+        .collect();
+    let (id, mut journal) = (RolloutId(43), Journal::begun(RolloutId(43), 61));
+    let mut phases = vec![];
+    if left.contains(&"web1") {
+        plan.hosts.clear();
+        plan.waves.clear();
+    } else {
+        journal = journal.then(61, Fact::WaveStarted { wave: 0 }).healthy(61, "web1");
+        phases.push(Phase::Healthy);
+    }
+    let report = report(id, &plan, ended(Verdict::Failed), &phases);
+    Scene::new(plan, journal.ended(Verdict::Failed, false).records, report)
+}
+
+#[test]
+fn a_touched_host_that_has_nothing_to_go_back_to_is_5_and_says_why() {
+    for (name, left) in [("no_way_back", &["web1"][..]), ("no_way_back_for_one", &["web2"])] {
+        let fake = Fake::new();
+        taken_back(&fake, Verdict::Succeeded);
+        fake.scene("r43", way_back_without(left));
+        insta::assert_snapshot!(name, call(&fake, &START));
+    }
 }
 
 #[test]

@@ -880,6 +880,9 @@ pub struct StartRolloutRequest {
     /// Refuse if the plan made now has another hash; empty to accept any.
     #[prost(string, tag = "5")]
     pub plan_hash: ::prost::alloc::string::String,
+    /// Gates that are overridden from the start. Needs a reason.
+    #[prost(string, repeated, tag = "6")]
+    pub overrides: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StartRolloutReply {
@@ -911,6 +914,15 @@ pub struct RollBackRequest {
     pub all_at_once: bool,
     #[prost(string, tag = "4")]
     pub reason: ::prost::alloc::string::String,
+    /// Only the code, whatever was migrated.
+    #[prost(bool, tag = "5")]
+    pub code_only: bool,
+    /// Migrations are taken back although that loses data.
+    #[prost(bool, tag = "6")]
+    pub accept_data_loss: bool,
+    /// The rollout's backup is restored.
+    #[prost(bool, tag = "7")]
+    pub restore_backup: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RollBackReply {
@@ -1184,7 +1196,7 @@ pub mod control_client {
                 .insert(GrpcMethod::new("dv.v1.Control", "StartRollout"));
             self.inner.unary(req, path, codec).await
         }
-        /// Says one verb to a rollout: pause, resume, promote, abort, rollback, retry, skip.
+        /// Says one verb to a rollout: pause, resume, promote, abort, rollback, retry, skip, override, resolve.
         pub async fn operate_rollout(
             &mut self,
             request: impl tonic::IntoRequest<super::OperateRolloutRequest>,
@@ -1207,6 +1219,31 @@ pub mod control_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("dv.v1.Control", "OperateRollout"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says what RollBack would do, with what would become of the database and why. Changes nothing.
+        pub async fn plan_roll_back(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RollBackRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PlanRolloutReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/dv.v1.Control/PlanRollBack",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("dv.v1.Control", "PlanRollBack"));
             self.inner.unary(req, path, codec).await
         }
         /// Takes a service back to what its hosts ran before its last rollout.
@@ -1374,12 +1411,20 @@ pub mod control_server {
             tonic::Response<super::StartRolloutReply>,
             tonic::Status,
         >;
-        /// Says one verb to a rollout: pause, resume, promote, abort, rollback, retry, skip.
+        /// Says one verb to a rollout: pause, resume, promote, abort, rollback, retry, skip, override, resolve.
         async fn operate_rollout(
             &self,
             request: tonic::Request<super::OperateRolloutRequest>,
         ) -> std::result::Result<
             tonic::Response<super::OperateRolloutReply>,
+            tonic::Status,
+        >;
+        /// Says what RollBack would do, with what would become of the database and why. Changes nothing.
+        async fn plan_roll_back(
+            &self,
+            request: tonic::Request<super::RollBackRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PlanRolloutReply>,
             tonic::Status,
         >;
         /// Takes a service back to what its hosts ran before its last rollout.
@@ -1624,6 +1669,49 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = OperateRolloutSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/dv.v1.Control/PlanRollBack" => {
+                    #[allow(non_camel_case_types)]
+                    struct PlanRollBackSvc<T: Control>(pub Arc<T>);
+                    impl<T: Control> tonic::server::UnaryService<super::RollBackRequest>
+                    for PlanRollBackSvc<T> {
+                        type Response = super::PlanRolloutReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RollBackRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::plan_roll_back(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PlanRollBackSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -91,6 +91,22 @@ pub struct Barrier {
     pub once: u32,
 }
 
+/// How a rollout is to be taken back. Where nobody asked for it, nothing of it is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Wish {
+    /// A person asks; what follows by itself never touches the database.
+    pub by_person: bool,
+    /// All hosts at once, instead of in the manifest's batches.
+    pub all_at_once: bool,
+    /// Only the code goes back, whatever was migrated.
+    pub code_only: bool,
+    /// Migrations are taken back although that loses data.
+    pub accept_data_loss: bool,
+    /// The rollout's backup is restored.
+    pub restore_backup: bool,
+}
+
 /// What becomes of the database when a rollout is taken back, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Database {
@@ -257,6 +273,13 @@ impl Plan {
         let program = self.programs.get(host.program);
         let barriers = program.into_iter().flat_map(|program| &program.barriers);
         barriers.filter(move |b| b.before == index).map(|b| b.once as usize)
+    }
+
+    /// Of a reversal: the touched hosts that it can't take back, and why.
+    pub fn left_as_they_are(&self) -> impl Iterator<Item = (&HostName, &str)> {
+        let reversal = matches!(self.kind, Kind::Reversal { .. });
+        let notes = self.notes.iter().filter(move |_| reversal);
+        notes.filter_map(|note| Some((note.host.as_ref()?, note.text.as_str())))
     }
 
     /// The notes that forbid the rollout.

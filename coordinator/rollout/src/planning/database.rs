@@ -3,23 +3,10 @@
 use dv_types::{
     Migration, MigrationKind,
     manifest::{BackupStep, MigrateStep, Step},
-    plan::{Database, Way},
+    plan::{Database, Way, Wish},
 };
 
 use crate::{Rollout, once::State};
-
-/// What a person asks for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Wish {
-    /// Nobody asks: the rollback follows by itself, and never touches the database.
-    pub automatic: bool,
-    /// Only the code goes back, whatever was migrated.
-    pub code_only: bool,
-    /// Migrations are taken back although that loses data.
-    pub accept_data_loss: bool,
-    /// The rollout's backup is restored.
-    pub restore_backup: bool,
-}
 
 /// What becomes of the database when `of` is taken back; or why that can't be said without a person, and what to do.
 pub fn way_back(of: &Rollout, wish: Wish) -> Result<Database, String> {
@@ -46,7 +33,7 @@ pub fn way_back(of: &Rollout, wish: Wish) -> Result<Database, String> {
         let why = format!("the old code runs on the new schema: {} only adds", names(&migrations));
         return Ok(Database { way: Way::Code, why });
     }
-    if wish.automatic {
+    if !wish.by_person {
         return Err(format!(
             "the code before {id} can't run on the schema after {}, and nothing touches the database by itself: \
              choose with `dvctl rollback {id}`",

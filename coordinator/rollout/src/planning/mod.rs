@@ -26,7 +26,7 @@ mod trail;
 mod waves;
 
 pub use catch_up::catch_up;
-pub use database::{Wish, way_back};
+pub use database::way_back;
 pub use forward::{Asked, forward};
 pub use once::{helpers, schema_question};
 pub use reverse::reverse;

@@ -371,3 +371,15 @@ impl World {
         }
     }
 }
+
+#[test]
+fn a_long_reason_is_told_in_short_as_the_hosts() {
+    let mut world = World::new(plan("{}", 1));
+    world.run(|_, _| OpResult::Failed("é".repeat(5000)));
+    let why = world.facts().find_map(|fact| match fact {
+        Fact::HostFailed { why, .. } => Some(why.clone()),
+        _ => None,
+    });
+    let why = why.unwrap();
+    assert!(why.len() < 1300 && why.ends_with("é…"), "{} bytes: {why}", why.len());
+}

@@ -448,6 +448,7 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
 
 /// The way back that a person would take who wants nothing special.
 pub(crate) fn reverse(of: &Rollout, catch_ups: &[Rollout], all_at_once: bool) -> Plan {
-    let database = planning::way_back(of, planning::Wish::default()).expect("nothing was migrated");
+    let database =
+        planning::way_back(of, dv_types::plan::Wish::default()).expect("nothing was migrated");
     planning::reverse(of, catch_ups, all_at_once, database)
 }

@@ -34,6 +34,8 @@ struct Hosts {
     versions: BTreeMap<String, String>,
     /// Versions that never become healthy.
     broken: BTreeSet<String>,
+    /// What every command prints.
+    chatter: String,
     /// The highest epoch that each host has heard.
     epochs: BTreeMap<String, Epoch>,
     gates: BTreeMap<String, watch::Sender<bool>>,
@@ -46,6 +48,10 @@ impl World {
 
     pub(crate) fn break_version(&self, version: &str) {
         self.with(|hosts| hosts.broken.insert(version.to_owned()));
+    }
+
+    pub(crate) fn print(&self, text: String) {
+        self.with(|hosts| hosts.chatter = text);
     }
 
     pub(crate) fn version(&self, host: &str) -> Option<String> {
@@ -116,6 +122,7 @@ impl Agent {
             host: host.to_owned(),
             world: world.clone(),
             entries: Mutex::default(),
+            called_off: watch::Sender::default(),
             link: Mutex::default(),
         });
         Self::run(site, identity, ledger)
@@ -143,12 +150,22 @@ impl Agent {
 
     /// Takes it off the network; what it is doing goes on.
     pub(crate) fn cut_off(self) -> CutOff {
+        // Its end of the stream goes along with it.
+        *self.ledger.link.lock().unwrap() = None;
         CutOff(Arc::clone(&self.ledger))
     }
 
     /// Outcomes that the coordinator has not acknowledged.
     pub(crate) fn unacknowledged(&self) -> usize {
         self.ledger.unacknowledged().len()
+    }
+
+    /// What became of a command, once the coordinator has acknowledged it.
+    pub(crate) fn acknowledged(&self, command: CommandId) -> Option<OpResult> {
+        match self.ledger.entries.lock().unwrap().get(&command) {
+            Some(Entry::Acknowledged(outcome)) => Some(outcome.result.clone()),
+            _ => None,
+        }
     }
 }
 
@@ -172,6 +189,7 @@ struct Ledger {
     host: String,
     world: World,
     entries: Mutex<BTreeMap<CommandId, Entry>>,
+    called_off: watch::Sender<BTreeSet<CommandId>>,
     /// To the coordinator, where there is a link.
     link: Mutex<Option<mpsc::Sender<v1::FromAgent>>>,
 }
@@ -202,6 +220,19 @@ impl Ledger {
         open.collect()
     }
 
+    /// Commands that it names when it connects.
+    fn open(&self) -> Vec<String> {
+        let entries = self.entries.lock().unwrap();
+        let open = entries.iter().filter(|(_, e)| !matches!(e, Entry::Acknowledged(_)));
+        open.map(|(command, _)| command.to_string()).collect()
+    }
+
+    fn call_off(&self, command: CommandId) {
+        self.called_off.send_modify(|all| {
+            all.insert(command);
+        });
+    }
+
     fn acknowledge(&self, command: CommandId) {
         let mut entries = self.entries.lock().unwrap();
         if let Some(Entry::Done(outcome)) = entries.get(&command) {
@@ -228,13 +259,18 @@ impl Ledger {
         }
         let ledger = Arc::clone(self);
         tokio::spawn(async move {
-            let result = ledger.carry_out(&command).await;
+            let mut called_off = ledger.called_off.subscribe();
+            let result = tokio::select! {
+                result = ledger.carry_out(&command) => result,
+                _ = called_off.wait_for(|all| all.contains(&command.id)) => OpResult::Cancelled,
+            };
+            let tail = ledger.world.with(|hosts| hosts.chatter.clone());
             let outcome = Outcome {
                 command: command.id,
                 result,
                 began: Timestamp::now(),
                 took: Span::ZERO,
-                output: Output::default(),
+                output: Output { tail, dropped: 0 },
                 evidence: None,
             };
             ledger.entries.lock().unwrap().insert(command.id, Entry::Done(outcome.clone()));
@@ -298,7 +334,7 @@ async fn session(
         agent_version: "0.0.0-test".to_owned(),
         instance: instance.to_owned(),
         boot_id: String::new(),
-        commands: Vec::new(),
+        commands: ledger.open(),
     });
     words.try_send(v1::FromAgent { message: Some(hello) }).unwrap();
     let mut orders = client.link(ReceiverStream::new(outgoing)).await?.into_inner();
@@ -342,7 +378,8 @@ async fn session(
                     why: String::new(),
                 }));
             }
-            to_agent::Message::Cancel(_) | to_agent::Message::Unwatch(_) => {}
+            to_agent::Message::Cancel(cancel) => ledger.call_off(cancel.command.parse().unwrap()),
+            to_agent::Message::Unwatch(_) => {}
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use dv_coordinator::{
     clock::SystemClock,
     config::Config,
-    coordinator::Coordinator,
+    coordinator::{Coordinator, Down},
     ports::{Clock, Store},
     store::MemoryStore,
 };
@@ -66,9 +66,15 @@ impl Site {
             listen: ([127, 0, 0, 1], 0).into(),
             state_dir: directory.path().join("state"),
             names: vec!["localhost".to_owned()],
-            heartbeat: Span::from_millis(200),
+            // An agent that stalls for a while is not silent yet.
+            heartbeat: Span::from_secs(2),
         };
         Self { _directory: directory, store, clock, config }
+    }
+
+    /// From the next start on, agents say so often that they are there.
+    pub(crate) fn beat_every(&mut self, heartbeat: Span) {
+        self.config.heartbeat = heartbeat;
     }
 
     /// Starts a coordinator; after the first time, at the same address.
@@ -172,6 +178,11 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Resolves when it can't serve any more.
+    pub(crate) fn down(&self) -> impl Future<Output = Down> {
+        self.coordinator.as_ref().unwrap().down()
+    }
+
     /// Ends it as if by `kill -9`: every task stops where it is.
     pub(crate) fn kill(self) {
         drop(self);

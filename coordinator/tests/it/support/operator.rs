@@ -34,6 +34,9 @@ pub(crate) fn manifest(change: impl FnOnce(&mut Strategy)) -> Manifest {
     change(&mut strategy);
     Manifest {
         service: "web".parse().unwrap(),
+        gates: None,
+        smoke: None,
+        monitor: None,
         hosts: Hosts { labels: [("role".to_owned(), "web".to_owned())].into(), ..Hosts::default() },
         steps: vec![
             Step::Run(RunStep {
@@ -41,6 +44,7 @@ pub(crate) fn manifest(change: impl FnOnce(&mut Strategy)) -> Manifest {
                 undo: Some(words(&["release", "${version}"])),
                 timeout: dv_types::Span::from_secs(20),
                 repeatable: true,
+                once: None,
             }),
             Step::Restart(UnitStep {
                 unit: "web.service".to_owned(),
