@@ -48,22 +48,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Rollout(Rollout),
     /// Take a service back to what its hosts ran before its last rollout
-    Rollback {
-        /// The service, or the rollout that is to be taken back [default: the only service there is]
-        #[arg(value_name = "SERVICE|ID")]
-        what: Option<String>,
-        /// All hosts at once instead of in the manifest's batches
-        #[arg(long)]
-        all_at_once: bool,
-        /// Why; it is kept in the record
-        #[arg(long)]
-        reason: Option<String>,
-        #[command(flatten)]
-        follow: Follow,
-        /// Start it and don't follow it
-        #[arg(long)]
-        detach: bool,
-    },
+    Rollback(Rollback),
     /// List the fleet
     Hosts,
     /// Let agents in
@@ -79,6 +64,49 @@ pub(crate) enum Command {
     /// Print the exit codes and what they mean
     #[command(long_about = exit_codes())]
     ExitCodes,
+}
+
+/// Which rollout is taken back, and how.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Rollback {
+    /// The service, or the rollout that is to be taken back [default: the only service there is]
+    #[arg(value_name = "SERVICE|ID")]
+    pub(crate) what: Option<String>,
+    /// Show what would be done, with what becomes of the database and why, and change nothing
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// All hosts at once instead of in the manifest's batches
+    #[arg(long)]
+    pub(crate) all_at_once: bool,
+    /// Leave the database as it is, whatever was migrated
+    #[arg(long, group = "database")]
+    pub(crate) code_only: bool,
+    /// Take migrations back although that loses data
+    #[arg(long, group = "database")]
+    pub(crate) accept_data_loss: bool,
+    /// Restore the backup that the rollout made: what was written since is lost
+    #[arg(long, group = "database")]
+    pub(crate) restore_backup: bool,
+    /// With --restore-backup: the rollout that is taken back, like r42, instead of typing it when asked
+    #[arg(long, value_name = "ID", requires = "restore_backup")]
+    pub(crate) confirm: Option<RolloutId>,
+    /// Why; it is kept in the record
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    #[command(flatten)]
+    pub(crate) follow: Follow,
+    /// Start it and don't follow it
+    #[arg(long)]
+    pub(crate) detach: bool,
+}
+
+/// Whether something that happens once was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Answer {
+    /// It was.
+    Done,
+    /// It was not, and may be done now.
+    NotDone,
 }
 
 /// A manifest and a version of it.
@@ -109,6 +137,9 @@ pub(crate) enum Rollout {
         /// Refuse if the plan is no longer the one of this hash
         #[arg(long, value_name = "HASH")]
         plan: Option<String>,
+        /// Go on in spite of what a gate says
+        #[arg(long = "override", value_name = "GATE", requires = "reason")]
+        overrides: Vec<String>,
         #[command(flatten)]
         follow: Follow,
     },
@@ -135,6 +166,30 @@ pub(crate) enum Rollout {
     Retry(SaidOfHost),
     /// Leave a host out
     Skip(SaidOfHost),
+    /// Go on in spite of what a gate says
+    Override {
+        /// The rollout, like r42
+        id: RolloutId,
+        /// The gate
+        gate: String,
+        /// Why; it is kept in the record
+        #[arg(long)]
+        reason: String,
+    },
+    /// Say whether something that happens once was done, where nobody knows
+    Resolve {
+        /// The rollout, like r42
+        id: RolloutId,
+        /// What: backup, migrate …
+        #[arg(value_name = "STEP")]
+        once: String,
+        /// Whether it was done
+        #[arg(long = "as", value_name = "ANSWER")]
+        answer: Answer,
+        /// How that is known; it is kept in the record
+        #[arg(long)]
+        reason: String,
+    },
     /// List rollouts, the newest first
     History {
         /// Only this service's

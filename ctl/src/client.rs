@@ -10,7 +10,7 @@ use dv_proto::{
     from_json, to_json, v1,
     v1::control_client::ControlClient,
 };
-use dv_types::{HostName, Manifest, Plan, Report, RolloutId, Version, record::Verb};
+use dv_types::{HostName, Manifest, Plan, Report, RolloutId, Version, plan::Wish, record::Verb};
 use tonic::{Status, Streaming, transport::Channel};
 
 use trouble::Trouble;
@@ -43,14 +43,29 @@ pub(crate) struct Start<'s> {
     pub(crate) force: bool,
     pub(crate) reason: Option<&'s str>,
     pub(crate) plan: Option<&'s str>,
+    pub(crate) overrides: &'s [String],
 }
 
 /// What a rollback is asked to begin with.
 pub(crate) struct Back<'s> {
     pub(crate) rollout: Option<RolloutId>,
     pub(crate) service: Option<&'s str>,
-    pub(crate) all_at_once: bool,
+    pub(crate) wish: Wish,
     pub(crate) reason: Option<&'s str>,
+}
+
+impl Back<'_> {
+    fn request(&self) -> v1::RollBackRequest {
+        v1::RollBackRequest {
+            rollout: self.rollout.map(|id| id.to_string()).unwrap_or_default(),
+            service: self.service.unwrap_or_default().to_owned(),
+            all_at_once: self.wish.all_at_once,
+            reason: self.reason.unwrap_or_default().to_owned(),
+            code_only: self.wish.code_only,
+            accept_data_loss: self.wish.accept_data_loss,
+            restore_backup: self.wish.restore_backup,
+        }
+    }
 }
 
 impl Client {
@@ -89,6 +104,7 @@ impl Client {
             force: start.force,
             reason: start.reason.unwrap_or_default().to_owned(),
             plan_hash: start.plan.unwrap_or_default().to_owned(),
+            overrides: start.overrides.to_vec(),
         };
         let reply = self.inner.clone().start_rollout(within(PLANNING, request)).await;
         id(&self.told(reply).await?.rollout)
@@ -111,16 +127,17 @@ impl Client {
     }
 
     /// Begins a rollback: the rollout that takes back, and the one that is taken back.
-    pub(crate) async fn roll_back(&self, back: Back<'_>) -> Result<(RolloutId, RolloutId)> {
-        let request = v1::RollBackRequest {
-            rollout: back.rollout.map(|id| id.to_string()).unwrap_or_default(),
-            service: back.service.unwrap_or_default().to_owned(),
-            all_at_once: back.all_at_once,
-            reason: back.reason.unwrap_or_default().to_owned(),
-        };
-        let reply = self.inner.clone().roll_back(within(PLANNING, request)).await;
+    pub(crate) async fn roll_back(&self, back: &Back<'_>) -> Result<(RolloutId, RolloutId)> {
+        let reply = self.inner.clone().roll_back(within(PLANNING, back.request())).await;
         let reply = self.told(reply).await?;
         Ok((id(&reply.rollout)?, id(&reply.of)?))
+    }
+
+    /// What a rollback would do; nothing is begun.
+    pub(crate) async fn plan_roll_back(&self, back: &Back<'_>) -> Result<(Plan, String)> {
+        let reply = self.inner.clone().plan_roll_back(within(PLANNING, back.request())).await;
+        let reply = self.asked(reply).await?;
+        Ok((from_json("plan_json", &reply.plan_json)?, reply.hash))
     }
 
     /// Where a rollout stands, and its plan.

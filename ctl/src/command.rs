@@ -16,7 +16,7 @@ use dv_types::record::Verb;
 
 use crate::{
     Exit,
-    args::{Agent, Args, Command, Global, Rollout},
+    args::{Agent, Answer, Args, Command, Global, Rollout, Said, Which},
     client::Client,
     context::Context,
     error::Result,
@@ -53,10 +53,7 @@ async fn ask(command: Command, global: &Global, output: &Output) -> Result<Exit>
     let client = || Client::new(&Context::read(global.context.as_deref())?);
     match command {
         Command::Plan(release) => plan::run(&release, client, output).await,
-        Command::Rollback { what, all_at_once, reason, follow, detach } => {
-            let back = rollback::Rollback { what, all_at_once, reason, follow, detach };
-            rollback::run(back, &client()?, output).await
-        }
+        Command::Rollback(back) => rollback::run(back, &client()?, output).await,
         Command::Hosts => hosts::run(&client()?, output).await,
         Command::Agent(Agent::Token { host, labels, ttl }) => {
             token::run(&host, labels, ttl, &client()?, output).await
@@ -75,8 +72,8 @@ async fn rollout(
     output: &Output,
 ) -> Result<Exit> {
     match command {
-        Rollout::Start { release, detach, force, reason, plan, follow } => {
-            let start = start::Start { release, detach, force, reason, plan, follow };
+        Rollout::Start { release, detach, force, reason, plan, overrides, follow } => {
+            let start = start::Start { release, detach, force, reason, plan, overrides, follow };
             start::run(start, client, output).await
         }
         Rollout::Watch { which, follow } => {
@@ -97,6 +94,15 @@ async fn rollout(
         Rollout::Retry(said) => {
             let verb = Verb::Retry { host: said.host.clone() };
             operate::run(&client()?, said.into(), verb, output).await
+        }
+        Rollout::Override { id, gate, reason } => {
+            let said = Said { which: Which { id: Some(id) }, reason: Some(reason) };
+            operate::run(&client()?, said, Verb::Override { gate }, output).await
+        }
+        Rollout::Resolve { id, once, answer, reason } => {
+            let said = Said { which: Which { id: Some(id) }, reason: Some(reason) };
+            let verb = Verb::Resolve { once, done: answer == Answer::Done };
+            operate::run(&client()?, said, verb, output).await
         }
         Rollout::Skip(said) => {
             let verb = Verb::Skip { host: said.host.clone() };

@@ -47,7 +47,7 @@ async fn due() -> (Arc<Rollouts>, RolloutId) {
     let mut machine = Rollout::new(id, Arc::clone(&plan));
     let host = plan.hosts[0].name.clone();
     let begin = [
-        Event::Start { by: "somebody".to_owned(), reason: None },
+        Event::Start { by: "somebody".to_owned(), reason: None, overrides: Vec::new() },
         Event::Connected { host: host.clone() },
     ];
     let mut records = Vec::new();
@@ -71,6 +71,7 @@ async fn due() -> (Arc<Rollouts>, RolloutId) {
         plan: journal.save_plan(&plan).await.unwrap(),
         by: "somebody".to_owned(),
         reason: None,
+        overrides: Vec::new(),
         created: now,
         end: None,
     };
@@ -85,7 +86,7 @@ async fn due() -> (Arc<Rollouts>, RolloutId) {
 fn demand() -> Demand {
     Demand {
         what: What::LastOf("web".parse().unwrap()),
-        all_at_once: true,
+        wish: Wish { by_person: true, all_at_once: true, ..Wish::default() },
         by: "somebody".to_owned(),
         reason: None,
     }
@@ -98,7 +99,7 @@ async fn a_rollback_that_was_due_stays_due_when_another_demand_for_it_fails() {
     let refused = roll_back(&rollouts, demand()).await.err();
     assert!(matches!(refused, Some(Refusal::Stopping)), "{refused:?}");
     assert_eq!(rollouts.journal.reversals_due().await.unwrap(), [of]);
-    assert!(!rollouts.journal.is_all_at_once(of).await.unwrap());
+    assert_eq!(rollouts.journal.wished(of).await.unwrap(), Wish::default());
 
     rollouts.journal.forget_reversal(of).await.unwrap();
     let refused = roll_back(&rollouts, demand()).await.err();

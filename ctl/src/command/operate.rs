@@ -1,4 +1,4 @@
-//! `dvctl rollout pause|resume|promote|abort|retry|skip`
+//! `dvctl rollout pause|resume|promote|abort|retry|skip|override|resolve`
 
 use dv_types::record::Verb;
 use serde_json::json;
@@ -34,6 +34,9 @@ pub(crate) async fn run(client: &Client, said: Said, verb: Verb, output: &Output
         Verb::Rollback => "ends here, and its hosts are taken back".to_owned(),
         Verb::Retry { host } => format!("tries {host} again"),
         Verb::Skip { host } => format!("leaves {host} out"),
+        Verb::Override { gate } => format!("goes on in spite of the gate {gate}"),
+        Verb::Resolve { once, done: true } => format!("counts {once} as done"),
+        Verb::Resolve { once, done: false } => format!("counts {once} as not done, and may do it"),
     };
     output.text(&format!("{id} {done}\n"))?;
     output.remark(&format!("Follow it: dvctl rollout watch {id}"));

@@ -1,44 +1,94 @@
 //! `dvctl rollback`
 
-use dv_types::{RolloutId, ServiceName};
+use std::io::{self, IsTerminal as _};
+
+use dv_types::{
+    Plan, RolloutId, ServiceName,
+    plan::{Kind, Wish},
+};
 
 use super::{start::detached, which};
 use crate::{
-    Exit, args,
+    Exit,
+    args::Rollback,
     client::{Back, Client},
+    display::{
+        self,
+        line::{Line, warning},
+    },
     error::{Error, Result},
     follow::Follower,
     output::Output,
 };
 
-/// What was asked for.
-pub(crate) struct Rollback {
-    pub(crate) what: Option<String>,
-    pub(crate) all_at_once: bool,
-    pub(crate) reason: Option<String>,
-    pub(crate) follow: args::Follow,
-    pub(crate) detach: bool,
-}
-
-/// Starts a rollback, and follows it.
-pub(crate) async fn run(back: Rollback, client: &Client, output: &Output) -> Result<Exit> {
-    let (rollout, service) = match back.what.as_deref() {
+/// Plans a rollback, says what becomes of the database, starts it, and follows it.
+pub(crate) async fn run(asked: Rollback, client: &Client, output: &Output) -> Result<Exit> {
+    let (rollout, service) = match asked.what.as_deref() {
         None => (None, Some(which::only_service(client).await?)),
         Some(what) => target(what)?,
     };
-    let request = Back {
+    let wish = Wish {
+        by_person: true,
+        all_at_once: asked.all_at_once,
+        code_only: asked.code_only,
+        accept_data_loss: asked.accept_data_loss,
+        restore_backup: asked.restore_backup,
+    };
+    let back = Back {
         rollout,
         service: service.as_ref().map(ServiceName::as_str),
-        all_at_once: back.all_at_once,
-        reason: back.reason.as_deref(),
+        wish,
+        reason: asked.reason.as_deref(),
     };
-    let (id, of) = client.roll_back(request).await?;
+    let (plan, hash) = client.plan_roll_back(&back).await?;
+    if asked.plan {
+        match output.json() {
+            true => output.document(&plan)?,
+            false => output.lines(&display::plan::plan(&plan, &hash))?,
+        }
+        return Ok(Exit::Succeeded);
+    }
+    if let Some(database) = &plan.database {
+        output.remark(&display::plan::database(database));
+    }
+    if asked.restore_backup {
+        confirm(&plan, asked.confirm, output)?;
+    }
+    let (id, of) = client.roll_back(&back).await?;
     output.remark(&format!("{of} is taken back by {id}"));
-    if back.detach {
+    if asked.detach {
         return detached(id, output);
     }
-    let patience = back.follow.reconnect_timeout;
+    let patience = asked.follow.reconnect_timeout;
     Follower { client, output, patience, begun: true }.follow(id).await
+}
+
+/// A backup is restored only by somebody who names the rollout that made it.
+fn confirm(plan: &Plan, said: Option<RolloutId>, output: &Output) -> Result<()> {
+    let Kind::Reversal { of } = plan.kind else { return Ok(()) };
+    let said = match said {
+        Some(said) => said.to_string(),
+        None if io::stdin().is_terminal() => {
+            output.warn(&Line::of(
+                warning(),
+                format!("What was written since the backup of {of} is lost. Type {of} to go on:"),
+            ));
+            let mut line = String::new();
+            io::stdin().read_line(&mut line)?;
+            line.trim().to_owned()
+        }
+        None => {
+            return Err(Error::usage(format!(
+                "--restore-backup loses what was written since the backup: confirm it with --confirm {of}"
+            )));
+        }
+    };
+    if said == of.to_string() {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "{said:?} is not {of}, the rollout that is taken back: nothing is done"
+    )))
 }
 
 /// `r42` is a rollout; every other name is a service's.

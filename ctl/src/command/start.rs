@@ -19,6 +19,7 @@ pub(crate) struct Start {
     pub(crate) force: bool,
     pub(crate) reason: Option<String>,
     pub(crate) plan: Option<String>,
+    pub(crate) overrides: Vec<String>,
     pub(crate) follow: args::Follow,
 }
 
@@ -36,6 +37,7 @@ pub(crate) async fn run(
         force: start.force,
         reason: start.reason.as_deref(),
         plan: start.plan.as_deref(),
+        overrides: &start.overrides,
     };
     let id = client.start(request).await?;
     if start.detach {

@@ -3,6 +3,7 @@
 use dv_types::{
     HostName, Timestamp, WaitingOn,
     plan::Kind,
+    record::PauseWhy,
     report::{Phase, Report, State},
 };
 
@@ -99,6 +100,14 @@ pub(crate) fn sentence(waiting: &WaitingOn, report: &Report, now: Timestamp) -> 
             "the canary is healthy and a person decides: `dvctl rollout promote {id}` lets the others begin, \
              `dvctl rollback {id}` takes the canary back."
         ),
+        WaitingOn::Resume { why: why @ PauseWhy::OnceUnknown { once, .. } } => format!(
+            "{why}; it is never done again by itself. A person looks, and says so: \
+             `dvctl rollout resolve {id} {once} --as done|not-done --reason WHY`."
+        ),
+        WaitingOn::Resume { why: why @ PauseWhy::Gate { gate, .. } } => format!(
+            "{why}; `dvctl rollout resume {id}` asks again, `dvctl rollout override {id} {gate} --reason WHY` goes on \
+             in spite of it, `dvctl rollout abort {id}` ends it."
+        ),
         WaitingOn::Resume { why } => {
             // A rollback is not rolled back.
             let back = match report.kind {
@@ -110,6 +119,20 @@ pub(crate) fn sentence(waiting: &WaitingOn, report: &Report, now: Timestamp) -> 
                  `dvctl rollout abort {id}` leaves every host as it is{back}."
             )
         }
+        WaitingOn::Gates { gates } => format!(
+            "the gates answer first: {}; each has its answer within a minute, or says that it can't tell.",
+            gates.join(", ")
+        ),
+        WaitingOn::Once { once, host: Some(host) } => format!(
+            "{host} does {once}, which happens once; it ends when that is done, or by its time limit."
+        ),
+        WaitingOn::Once { once, host: None } => format!(
+            "{once} happens once, and no host that may do it is in contact: see `dvctl hosts`."
+        ),
+        WaitingOn::Monitor { until } => format!(
+            "error rate and latency are watched until {} UTC; it ends earlier if the version is plainly bad.",
+            clock(*until)
+        ),
         WaitingOn::Settling { hosts } => format!(
             "nothing more is begun; it ends when {} finished what {} under way: {}.",
             if hosts.len() == 1 { "1 host has".to_owned() } else { format!("{} hosts have", hosts.len()) },

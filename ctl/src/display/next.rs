@@ -2,7 +2,7 @@
 
 use dv_types::{
     plan::Kind,
-    record::Verdict,
+    record::{PauseWhy, Verdict},
     report::{Phase, Report, State},
 };
 
@@ -24,6 +24,23 @@ pub(crate) fn next(report: &Report) -> Vec<String> {
         State::AwaitingPromotion => vec![
             format!("The other hosts begin: dvctl rollout promote {id}"),
             format!("The canary goes back: dvctl rollback {id}"),
+        ],
+        State::Paused(PauseWhy::OnceUnknown { once, .. }) => vec![
+            format!("Look whether {once} was done, and say so:"),
+            format!("dvctl rollout resolve {id} {once} --as done|not-done --reason WHY"),
+            format!("It ends, and every host stays as it is: dvctl rollout abort {id}"),
+        ],
+        State::Paused(PauseWhy::Gate { gate, .. }) => vec![
+            format!("The gate is asked again: dvctl rollout resume {id}"),
+            format!("It goes on in spite of it: dvctl rollout override {id} {gate} --reason WHY"),
+            format!("It ends: dvctl rollout abort {id}"),
+        ],
+        State::Paused(PauseWhy::Migrated { .. }) => vec![
+            format!(
+                "See the ways back, and what becomes of the database: dvctl rollback {id} --plan"
+            ),
+            format!("It goes on, and failures so far are forgiven: dvctl rollout resume {id}"),
+            format!("It ends, and every host stays as it is: dvctl rollout abort {id}"),
         ],
         State::Paused(_) => {
             let mut all = vec![format!(

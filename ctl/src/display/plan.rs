@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use dv_types::{
-    Finding, HostName, Operation, Plan, Probe, Span, Subject,
-    manifest::OnFailure,
+    Finding, HostName, Operation, Plan, Probe, Schema, Span, Subject,
+    manifest::{Monitor, OnFailure, SmokeRequest, Step},
     outcome::ImageId,
-    plan::{Kind, Limits, Note, PlannedHost, Severity, WaveKind},
+    plan::{Database, Kind, Limits, Note, PlannedHost, Severity, Turn, WaveKind, Way},
     probe::Probing,
 };
 
@@ -25,12 +25,27 @@ pub(crate) fn plan(plan: &Plan, hash: &str) -> Vec<Line> {
     };
     let hosts = words::count(plan.hosts.len(), "host");
     let mut lines = vec![Line::of(strong(), format!("{what} on {hosts}"))];
+    if !plan.gates.is_empty() {
+        section(&mut lines, "Gates, before anything is touched", gates(plan));
+    }
+    if let Some(database) = &plan.database {
+        section(&mut lines, "Database", vec![self::database(database).into()]);
+    }
+    if !plan.once.is_empty() {
+        section(&mut lines, "Once", once(plan));
+    }
+    if let Some(schema) = &plan.schema {
+        section(&mut lines, "Pending migrations", pending(schema));
+    }
     section(&mut lines, "Order", order(plan));
     for (index, _) in plan.programs.iter().enumerate() {
         let (title, body) = program(plan, index);
         if !body.is_empty() {
             section(&mut lines, &title, body);
         }
+    }
+    if let Some(monitor) = &plan.monitor {
+        section(&mut lines, "Monitor", self::monitor(monitor));
     }
     section(&mut lines, "Going back", going_back(plan));
     section(&mut lines, "Limits", limits(&plan.limits));
@@ -40,6 +55,148 @@ pub(crate) fn plan(plan: &Plan, hash: &str) -> Vec<Line> {
     lines.push(Line::default());
     lines.push(Line::of(faint(), "Plan ").plain(hash));
     lines
+}
+
+/// What becomes of the database, and why.
+pub(crate) fn database(database: &Database) -> String {
+    let what = match &database.way {
+        Way::Code => "The database stays as it is".to_owned(),
+        Way::Downgrade { migrations } => {
+            let names: Vec<_> = migrations.iter().rev().map(ToString::to_string).collect();
+            let migrations = words::count(migrations.len(), "migration");
+            format!("{migrations} taken back before the code: {}", names.join(", "))
+        }
+        Way::Restore => "The backup is restored before the code goes back".to_owned(),
+    };
+    format!("{what}: {}", database.why)
+}
+
+fn gates(plan: &Plan) -> Vec<Line> {
+    let gates = plan.manifest.gates.as_ref();
+    let what = |gate: &String| {
+        let says = gates.and_then(|gates| match gate.as_str() {
+            "reviewed" => gates.reviewed.as_ref().map(|g| {
+                let people = words::count(g.approvals as usize, "approval");
+                format!(
+                    "the commit is on {} of {}, with {people} after its last push",
+                    g.branch, g.repository
+                )
+            }),
+            "tests" => gates.tests.as_ref().map(|g| format!("{} succeeded", g.checks.join(", "))),
+            "disk" => {
+                gates.disk.as_ref().map(|g| format!("{} free on {} of every host", g.free, g.path))
+            }
+            "clock_skew" => {
+                gates.clock_skew.map(|skew| format!("no clock is off by more than {skew}"))
+            }
+            "agent_version" => {
+                gates.agent_version.as_ref().map(|v| format!("every agent is {v} or newer"))
+            }
+            "freeze" => {
+                let names: Vec<_> = gates.freeze.iter().map(|f| f.name.as_str()).collect();
+                Some(format!("none of these is in force: {}", names.join(", ")))
+            }
+            _ => None,
+        });
+        Line::from(format!("{gate}: {}", says.unwrap_or_default()))
+    };
+    plan.gates.iter().map(what).collect()
+}
+
+fn once(plan: &Plan) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for once in &plan.once {
+        let turn = match once.turn {
+            Turn::Steps => match first_barrier(plan, &once.name) {
+                Some(0) | None => "before the first host begins".to_owned(),
+                Some(n) => format!("when the first host has done its operation {n}"),
+            },
+            Turn::Canary => "when the canary is healthy".to_owned(),
+            Turn::End => "after the last host".to_owned(),
+        };
+        let place = match (once.hosts.as_slice(), once.turn) {
+            ([], Turn::Steps) => "on the first host that comes to it".to_owned(),
+            ([], Turn::Canary) => "on a host of the canary".to_owned(),
+            ([], Turn::End) => "on the last host that is healthy".to_owned(),
+            (hosts, _) if hosts.len() == 1 => format!("on {}", hosts[0]),
+            (hosts, _) => format!("on the first in contact of {}", words::names(hosts, 8)),
+        };
+        lines.push(Line::of(strong(), once.name.clone()).plain(format!(": {turn}, {place}")));
+        lines.push(Line::from(format!("   {}", once.operation)));
+        lines.extend(
+            detail(&once.operation).into_iter().map(|d| Line::of(faint(), format!("   {d}"))),
+        );
+        if let Some(undo) = undone_by(plan, &once.operation) {
+            lines.push(Line::of(faint(), format!("   undone by: {undo}")));
+        }
+    }
+    lines
+}
+
+/// The operation of the first program that a host does not begin before this is done.
+fn first_barrier(plan: &Plan, name: &str) -> Option<u32> {
+    let index = plan.once.iter().position(|once| once.name == name)? as u32;
+    let barriers = plan.programs.iter().flat_map(|program| &program.barriers);
+    barriers.filter(|barrier| barrier.once == index).map(|barrier| barrier.before).min()
+}
+
+fn undone_by(plan: &Plan, operation: &Operation) -> Option<String> {
+    let mut steps = plan.manifest.steps.iter();
+    match operation {
+        Operation::Backup { .. } => steps.find_map(|step| match step {
+            Step::Backup(step) => Some(format!(
+                "{}, with dvctl rollback --restore-backup",
+                step.restore.as_ref()?.join(" ")
+            )),
+            _ => None,
+        }),
+        Operation::Migrate { .. } => steps.find_map(|step| match step {
+            Step::Migrate(step) => Some(step.downgrade.as_ref()?.join(" ")),
+            _ => None,
+        }),
+        _ => None,
+    }
+}
+
+fn pending(schema: &Schema) -> Vec<Line> {
+    let head = schema.head.as_deref().unwrap_or("empty");
+    let mut lines = vec![Line::from(format!("the schema's head is {head}"))];
+    match schema.pending.as_slice() {
+        [] => lines.push("none is pending".into()),
+        pending => lines.extend(pending.iter().map(|m| Line::from(m.to_string()))),
+    }
+    lines
+}
+
+fn monitor(monitor: &Monitor) -> Vec<Line> {
+    let source = match (&monitor.prometheus, &monitor.metrics) {
+        (Some(prometheus), _) => format!("by the Prometheus {}", prometheus.source),
+        (None, Some(metrics)) => format!("by {} on each host", metrics.url),
+        (None, None) => "by the probes on each host".to_owned(),
+    };
+    let mut lines = vec![format!("every {}, {source}", monitor.interval)];
+    if monitor.canary > Span::ZERO {
+        lines.push(format!("{} after the canary, beside the still-old hosts", monitor.canary));
+    }
+    lines.push(format!("{} after the last host", monitor.duration));
+    let limits = &monitor.thresholds;
+    if let Some(percent) = limits.error_percent {
+        lines.push(format!("bad above {percent} % failed requests"));
+    }
+    if let Some(latency) = limits.latency_p99 {
+        lines.push(format!("bad above {latency} at the 99th percentile"));
+    }
+    if monitor.compare.enabled {
+        lines.push(format!(
+            "bad if the new hosts fail {} percentage points more often, or are {} times slower, than the old ones",
+            monitor.compare.error_points, monitor.compare.latency_ratio
+        ));
+    }
+    lines.push(format!(
+        "with fewer than {} requests nothing can be told: it pauses for a person",
+        monitor.min_requests
+    ));
+    lines.into_iter().map(Line::from).collect()
 }
 
 fn section(lines: &mut Vec<Line>, title: &str, body: Vec<Line>) {
@@ -137,7 +294,49 @@ fn detail(operation: &Operation) -> Vec<String> {
             ));
             lines
         }
+        Operation::Backup { proof, timeout, .. } => {
+            let shows = match (&proof.file, &proof.command) {
+                (Some(file), _) => format!("shown by {file}, {} at least", proof.min_size),
+                (None, Some(command)) => format!("shown by: {}", command.join(" ")),
+                (None, None) => "shown by what it prints".to_owned(),
+            };
+            vec![shows, within(*timeout)]
+        }
+        Operation::Migrate { check, timeout, .. } => {
+            vec![format!("before and after it: {}", check.join(" ")), within(*timeout)]
+        }
+        Operation::Downgrade { check, head, timeout, .. } => vec![
+            format!(
+                "only if the schema's head is {}, by: {}",
+                head.as_deref().unwrap_or("empty"),
+                check.join(" ")
+            ),
+            within(*timeout),
+        ],
+        Operation::Smoke { smoke, base } => {
+            let mut lines: Vec<_> = smoke.session.iter().map(request).collect();
+            lines.extend(base.as_ref().map(|base| format!("at {base}")));
+            lines.push(within(smoke.timeout));
+            lines
+        }
+        Operation::Arm { revert, .. } => revert.iter().map(ToString::to_string).collect(),
+        Operation::Confirm => Vec::new(),
     }
+}
+
+fn request(request: &SmokeRequest) -> String {
+    let what = match (&request.get, &request.submit) {
+        (Some(get), _) => format!("GET {get}"),
+        (None, Some(form)) => format!("submit {form}"),
+        (None, None) => String::new(),
+    };
+    let expect = &request.expect;
+    let mut wants = Vec::new();
+    wants.extend(expect.status.map(|status| status.to_string()));
+    wants.extend(expect.path.as_ref().map(|path| format!("at {path}")));
+    wants.extend(expect.text.as_ref().map(|text| format!("{text:?}")));
+    wants.extend(expect.selector.clone());
+    if wants.is_empty() { what } else { format!("{what} shows {}", wants.join(", ")) }
 }
 
 fn probes(probing: &Probing) -> Vec<String> {

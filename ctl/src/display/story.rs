@@ -86,6 +86,11 @@ impl Story {
         self.plan.operations(self.plan.host(host)?).get(step as usize)
     }
 
+    /// What happens once, by its index.
+    pub(crate) fn once(&self, index: u32) -> &str {
+        self.plan.once.get(index as usize).map_or("?", |once| once.name.as_str())
+    }
+
     /// How many operations a host's program has.
     pub(crate) fn steps(&self, host: &HostName) -> usize {
         self.plan.host(host).map_or(0, |host| self.plan.operations(host).len())

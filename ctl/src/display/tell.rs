@@ -1,6 +1,9 @@
 //! One record as one line, where it is worth one.
 
-use dv_types::{Fact, HostName, OpResult, Outcome, Record, plan::WaveKind, record::Verb};
+use dv_types::{
+    Fact, GateAnswer, HostName, OpResult, Outcome, Record, gate::Answer, monitor::MonitorVerdict,
+    plan::WaveKind, record::Verb,
+};
 
 use super::{
     line::{Line, bad, faint, good, strong, warning},
@@ -21,7 +24,52 @@ pub(crate) fn tell(record: &Record, story: &Story) -> Option<Line> {
 fn fact<'f>(fact: &'f Fact, story: &Story) -> Option<(Option<&'f HostName>, Line)> {
     let about = |host| story.host(host);
     Some(match fact {
-        Fact::Started { by, reason } => (None, started(by, reason.as_deref(), story)),
+        Fact::Started { by, reason, overrides } => {
+            (None, started(by, reason.as_deref(), overrides, story))
+        }
+        Fact::GateAnswered { answer } => (None, gate(answer)),
+        Fact::OnceCommanded { once, host, .. } => {
+            let operation =
+                story.plan.once.get(*once as usize).map(|once| once.operation.to_string());
+            let what = operation.unwrap_or_default();
+            (
+                Some(host),
+                Line::of(strong(), story.once(*once).to_owned()).plain(format!(", once: {what}")),
+            )
+        }
+        Fact::OnceCancelling { once } => {
+            (None, Line::of(warning(), format!("{} is called off", story.once(*once))))
+        }
+        Fact::OnceReported { once, host, outcome } => {
+            (Some(host), once_reported(story.once(*once), outcome))
+        }
+        Fact::OnceLost { once, known } => (
+            None,
+            Line::of(bad(), format!("nobody knows whether {} was done", story.once(*once)))
+                .plain(format!(": {known}")),
+        ),
+        Fact::MonitorStarted { watching } => {
+            (None, format!("the {watching} is watched: error rate and latency").into())
+        }
+        // Each would be a line of its own for a quarter of an hour.
+        Fact::Sampled { .. } => return None,
+        Fact::Judged { watching, judgement } => {
+            let style = match judgement.verdict {
+                MonitorVerdict::Pass => good(),
+                MonitorVerdict::Fail => bad(),
+                MonitorVerdict::Inconclusive => warning(),
+            };
+            let verdict = Line::from(format!("monitor of the {watching}: "));
+            (
+                None,
+                verdict
+                    .add(style, judgement.verdict.to_string())
+                    .plain(format!(": {}", judgement.why)),
+            )
+        }
+        Fact::Condemned { by, why } => {
+            (None, Line::of(bad(), format!("{by} failed: {why}")).plain("; nothing more is begun"))
+        }
         Fact::Recovered => (None, Line::of(warning(), "a coordinator took the rollout up again")),
         Fact::Connected { host } => {
             // Only coming back is news.
@@ -72,8 +120,15 @@ fn fact<'f>(fact: &'f Fact, story: &Story) -> Option<(Option<&'f HostName>, Line
                 Verb::Retry { host } | Verb::Skip { host } => Some(host),
                 _ => None,
             };
-            let verb = verb.to_string();
-            let verb = verb.split(' ').next().unwrap_or_default();
+            let loud = matches!(verb, Verb::Override { .. });
+            let verb = match verb {
+                Verb::Retry { .. } => "retry".to_owned(),
+                Verb::Skip { .. } => "skip".to_owned(),
+                verb => verb.to_string(),
+            };
+            if loud {
+                return Some((host, Line::of(warning(), format!("{by} says: {verb}{reason}"))));
+            }
             (host, Line::from(format!("{by} says: {verb}{reason}")))
         }
         Fact::Ended { verdict, rollback } => {
@@ -83,14 +138,43 @@ fn fact<'f>(fact: &'f Fact, story: &Story) -> Option<(Option<&'f HostName>, Line
     })
 }
 
-fn started(by: &str, reason: Option<&str>, story: &Story) -> Line {
+fn gate(answer: &GateAnswer) -> Line {
+    let style = match answer.answer {
+        Answer::Pass => good(),
+        Answer::Fail => bad(),
+        Answer::CannotTell => warning(),
+    };
+    Line::from(format!("gate {}: ", answer.gate))
+        .add(style, answer.answer.to_string())
+        .plain(format!(": {}", answer.why))
+}
+
+fn once_reported(name: &str, outcome: &Outcome) -> Line {
+    let line = Line::of(strong(), name.to_owned()).plain(": ");
+    let took = length(outcome.took);
+    let line = match &outcome.result {
+        OpResult::Done => line.add(good(), "done").plain(format!(" in {took}")),
+        OpResult::Cancelled => line.add(warning(), "cancelled").plain(format!(" after {took}")),
+        result => line.add(bad(), result.to_string()).plain(format!(" (after {took})")),
+    };
+    match outcome.evidence.as_ref().and_then(words::evidence) {
+        Some(evidence) => line.plain(format!("; {evidence}")),
+        None => line,
+    }
+}
+
+fn started(by: &str, reason: Option<&str>, overrides: &[String], story: &Story) -> Line {
     let plan = &story.plan;
     let reason = reason.map(|r| format!(" ({r})")).unwrap_or_default();
     let hosts = words::count(plan.hosts.len(), "host");
-    Line::from(format!(
+    let line = Line::from(format!(
         "{} of {} {} on {hosts}, started by {by}{reason}",
         plan.kind, plan.service, plan.version
-    ))
+    ));
+    match overrides {
+        [] => line,
+        gates => line.add(warning(), format!("; OVERRIDDEN: {}", gates.join(", "))),
+    }
 }
 
 fn wave_line(index: u32, story: &Story) -> Line {

@@ -2,6 +2,7 @@
 
 use anstyle::Style;
 use dv_types::{
+    Evidence,
     plan::{Kind, WaveKind},
     record::Verdict,
     report::{Phase, Report, State, Totals},
@@ -88,5 +89,25 @@ pub(crate) const fn phase(phase: Phase) -> Style {
         Phase::Healthy => good(),
         Phase::Failed => bad(),
         Phase::Unreachable | Phase::Stopped => warning(),
+    }
+}
+
+/// What an operation found, in a few words, where that is worth some.
+pub(crate) fn evidence(evidence: &Evidence) -> Option<String> {
+    match evidence {
+        Evidence::Backup { size, sha256, file, .. } => {
+            let file = file.as_ref().map(|file| format!("{file}, ")).unwrap_or_default();
+            let sum = sha256.as_ref().map(|sum| format!(", sha256 {}", &sum[..sum.len().min(12)]));
+            Some(format!("{file}{size} bytes{}", sum.unwrap_or_default()))
+        }
+        Evidence::Schema { before, after, changed } => {
+            let head = |head: &Option<String>| head.clone().unwrap_or_else(|| "empty".to_owned());
+            let names: Vec<_> = changed.iter().map(ToString::to_string).collect();
+            let names =
+                if names.is_empty() { String::new() } else { format!(": {}", names.join(", ")) };
+            Some(format!("schema {} to {}{names}", head(before), head(after)))
+        }
+        Evidence::Smoke { requests } => Some(requests.join(", ")).filter(|all| !all.is_empty()),
+        _ => None,
     }
 }

@@ -9,7 +9,10 @@ pub(crate) fn of(report: &Report) -> Exit {
     match report.state {
         State::Ended(Verdict::Succeeded) => Exit::Succeeded,
         // What a rollback should have taken back was changed before it began.
-        _ if report.totals.touched == 0 && !matches!(report.kind, Kind::Reversal { .. }) => {
+        _ if report.totals.touched == 0
+            && report.migrations.is_empty()
+            && !matches!(report.kind, Kind::Reversal { .. }) =>
+        {
             Exit::FailedUntouched
         }
         _ => Exit::FailedTouched,

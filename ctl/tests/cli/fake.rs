@@ -201,9 +201,13 @@ impl Control for Service {
         &self,
         request: Request<v1::StartRolloutRequest>,
     ) -> Result<Response<v1::StartRolloutReply>, Status> {
-        let v1::StartRolloutRequest { version, force, reason, plan_hash, .. } =
+        let v1::StartRolloutRequest { version, force, reason, plan_hash, overrides, .. } =
             request.into_inner();
-        self.asked(format!("start {version} force={force} reason={reason:?} plan={plan_hash:?}"))?;
+        let overrides =
+            if overrides.is_empty() { String::new() } else { format!(" overrides={overrides:?}") };
+        self.asked(format!(
+            "start {version} force={force} reason={reason:?} plan={plan_hash:?}{overrides}"
+        ))?;
         self.answer(v1::StartRolloutReply { rollout: "r42".to_owned() }).await
     }
 
@@ -216,13 +220,41 @@ impl Control for Service {
         self.answer(v1::OperateRolloutReply {}).await
     }
 
+    async fn plan_roll_back(
+        &self,
+        request: Request<v1::RollBackRequest>,
+    ) -> Result<Response<v1::PlanRolloutReply>, Status> {
+        let asked = request.into_inner();
+        self.asked(format!("plan rollback {}{}", asked.rollout, asked.service))?;
+        let scenes = self.script.scenes.lock().unwrap();
+        let plan = match scenes.get("r43") {
+            Some(scene) => scene.plan.clone(),
+            None => crate::sample::reversal(),
+        };
+        Ok(Response::new(v1::PlanRolloutReply { plan_json: to_json(&plan), hash: plan.hash() }))
+    }
+
     async fn roll_back(
         &self,
         request: Request<v1::RollBackRequest>,
     ) -> Result<Response<v1::RollBackReply>, Status> {
-        let v1::RollBackRequest { rollout, service, all_at_once, reason } = request.into_inner();
+        let v1::RollBackRequest {
+            rollout,
+            service,
+            all_at_once,
+            reason,
+            code_only,
+            accept_data_loss,
+            restore_backup,
+        } = request.into_inner();
+        let ways = [
+            (code_only, " code_only"),
+            (accept_data_loss, " accept_data_loss"),
+            (restore_backup, " restore_backup"),
+        ];
+        let ways: String = ways.iter().filter(|(way, _)| *way).map(|(_, name)| *name).collect();
         self.asked(format!(
-            "rollback rollout={rollout:?} service={service:?} all_at_once={all_at_once} reason={reason:?}"
+            "rollback rollout={rollout:?} service={service:?} all_at_once={all_at_once} reason={reason:?}{ways}"
         ))?;
         self.answer(v1::RollBackReply { rollout: "r43".to_owned(), of: "r42".to_owned() }).await
     }

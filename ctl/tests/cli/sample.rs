@@ -74,7 +74,7 @@ pub(crate) fn plan() -> Plan {
         version: version("v2"),
         kind: Kind::Forward,
         manifest,
-        programs: vec![Program { operations }],
+        programs: vec![Program { operations, barriers: Vec::new() }],
         hosts: ["web1", "web2", "web3"].map(planned).into(),
         waves: vec![
             Wave { kind: WaveKind::Canary, hosts: vec![host("web1")], max_parallel: 1 },
@@ -94,6 +94,11 @@ pub(crate) fn plan() -> Plan {
             auto_promote: true,
         },
         watch: Some(probing()),
+        gates: Vec::new(),
+        once: Vec::new(),
+        monitor: None,
+        schema: None,
+        database: None,
         notes: Vec::new(),
     }
 }
@@ -153,6 +158,11 @@ pub(crate) fn report(id: RolloutId, plan: &Plan, state: State, phases: &[Phase])
         waiting: if ended { Vec::new() } else { vec![WaitingOn::Coordinator] },
         rollback: false,
         reversed_by: None,
+        gates: Vec::new(),
+        once: Vec::new(),
+        migrations: Vec::new(),
+        database: None,
+        monitor: Vec::new(),
     }
 }
 
@@ -214,7 +224,7 @@ impl Journal {
     }
 
     pub(crate) fn begun(id: RolloutId, secs: i64) -> Self {
-        let started = Fact::Started { by: "admin".to_owned(), reason: None };
+        let started = Fact::Started { by: "admin".to_owned(), reason: None, overrides: Vec::new() };
         Self { id, records: Vec::new(), commands: 0 }.then(secs, started)
     }
 
