@@ -16,7 +16,7 @@ use crate::{
     counts::Mark,
     docker::docker,
     dvctl::{Dvctl, Following},
-    http,
+    http::{self, Limits},
     machine::Machine,
     manifest::{Manifest, Shape},
     outside::Client,
@@ -25,6 +25,7 @@ use crate::{
 };
 
 const SOON: Duration = Duration::from_secs(30);
+const PATIENT: Limits = Limits { connect: Duration::from_secs(2), read: Duration::from_secs(2) };
 
 /// One test on the bed.
 #[derive(Debug)]
@@ -191,14 +192,14 @@ impl Scenario {
 }
 
 fn version(host: &Machine, shape: Shape) -> String {
-    match http::get(address(host, shape), "/version", Duration::from_secs(2)) {
+    match http::get(address(host, shape), "/version", PATIENT) {
         Ok((_, body)) => body.trim().to_owned(),
         Err(why) => why.to_string(),
     }
 }
 
 fn ready(host: &Machine, shape: Shape) -> Result<(), String> {
-    match http::get(address(host, shape), "/health/ready", Duration::from_secs(2)) {
+    match http::get(address(host, shape), "/health/ready", PATIENT) {
         Ok((200, _)) => Ok(()),
         Ok((status, body)) => Err(format!("{status} {body}")),
         Err(why) => Err(why.to_string()),

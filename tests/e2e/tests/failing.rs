@@ -1,6 +1,6 @@
 //! A version that never becomes ready is stopped where it fails, and what it touched comes back by itself.
 
-use dv_e2e::{manifest::Shape, scenario::Scenario};
+use dv_e2e::{manifest::Shape, outside::STEADY, scenario::Scenario};
 
 #[test]
 fn a_bad_version_stops_at_the_canary_which_comes_back() {
@@ -9,7 +9,8 @@ fn a_bad_version_stops_at_the_canary_which_comes_back() {
         .manifest(Shape::Unit)
         .with("canary", "1")
         .with("auto_promote", "true")
-        .with("healthy_deadline", "3s");
+        .with("min_healthy_time", STEADY)
+        .with("healthy_deadline", "8s");
     scenario.baseline(&manifest, "v2");
 
     let (mark, client) = (scenario.mark(), scenario.watch(Shape::Unit));
@@ -55,7 +56,10 @@ fn a_bad_image_stops_at_the_canary_which_gets_its_own_digest_back() {
 #[test]
 fn a_failure_at_the_fourth_host_takes_four_back_and_leaves_the_fifth_alone() {
     let scenario = Scenario::begin("fourth");
-    let manifest = scenario.manifest(Shape::Unit).with("healthy_deadline", "3s");
+    let manifest = scenario
+        .manifest(Shape::Unit)
+        .with("min_healthy_time", STEADY)
+        .with("healthy_deadline", "8s");
     scenario.baseline(&manifest, "v2");
     for host in ["h1", "h2", "h3", "h5"] {
         scenario.host(host).write("/etc/debvisor/knobs/cured", "v3").expect("the knob is set");
