@@ -129,3 +129,25 @@ fn a_unit_on_which_systemd_gave_up_is_restarted_all_the_same() {
     scenario.dvctl.run(&["rollback", &scenario.service]).exits(0);
     scenario.all_run(Shape::Unit, "v1");
 }
+
+#[test]
+fn a_unit_that_does_not_start_says_why_in_its_own_words() {
+    let scenario = Scenario::begin("last-words");
+    let manifest = scenario.manifest(Shape::Unit);
+    scenario.baseline(&manifest, "v1");
+    scenario
+        .host("h1")
+        .write(
+            "/run/systemd/system/debvisor.service.d/check.conf",
+            "[Service]\nExecStartPre=/bin/sh -c 'grep -q v1 /opt/debvisor/current/release.json && exit; \
+             echo the table is missing; exit 3'\n",
+        )
+        .expect("the check is set");
+    scenario.host("h1").script("systemctl daemon-reload").ok();
+
+    let ran = scenario.rollout(&manifest, "v2").exits(6);
+    let failed = "systemd's job ended with \"failed\"; debvisor.service is failed";
+    assert!(ran.stdout.contains(failed), "what failed is said\n{ran}");
+    assert!(ran.stdout.contains("the table is missing"), "the unit's last words are shown\n{ran}");
+    scenario.all_run(Shape::Unit, "v1");
+}
