@@ -14,7 +14,7 @@ pub const MOVES: &[(Phase, Phase, &str)] = &[
     (Working, Working, "the next operation"),
     (Working, Healthy, "the last operation is done"),
     (Working, Failed, "an operation failed, or the agent fell silent"),
-    (Working, Unreachable, "out of contact for lost_after"),
+    (Working, Unreachable, "out of contact for lost_after, or when the rollout ends"),
     (Working, Stopped, "the rollout ends first"),
     (Healthy, Healthy, "turned bad, and good again for min_healthy_time"),
     (Healthy, Failed, "turned bad, and not well again by healthy_deadline"),

@@ -4,6 +4,7 @@
 //! shell ── docker ── machine ──┬── bed: preflight, images, up, down
 //!                              ├── dvctl: the packaged program, from outside
 //!                              ├── outside: who answers, all the time
+//!                              ├── held: a start that waits
 //!                              ├── counts: what was started on a host, by its own journal
 //!                              └── scenario: one test's known beginning
 //! ```
@@ -19,6 +20,7 @@ pub mod bed;
 pub mod counts;
 pub mod docker;
 pub mod dvctl;
+pub mod held;
 pub mod http;
 pub mod machine;
 pub mod manifest;

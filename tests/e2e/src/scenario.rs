@@ -8,15 +8,17 @@ use std::{
     time::Duration,
 };
 
-use dv_types::{Report, report::State};
+use dv_types::{Record, Report, RolloutId, report::State};
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::{
     bed::{Bed, POLICY},
     counts::Mark,
     docker::docker,
     dvctl::{Dvctl, Following},
-    http,
+    held,
+    http::{self, Limits},
     machine::Machine,
     manifest::{Manifest, Shape},
     outside::Client,
@@ -25,6 +27,7 @@ use crate::{
 };
 
 const SOON: Duration = Duration::from_secs(30);
+const PATIENT: Limits = Limits { connect: Duration::from_secs(2), read: Duration::from_secs(2) };
 
 /// One test on the bed.
 #[derive(Debug)]
@@ -123,6 +126,23 @@ impl Scenario {
         serde_json::from_value(status).expect("a report")
     }
 
+    /// Every record of a rollout that is over.
+    #[must_use]
+    #[track_caller]
+    pub fn journal(&self, rollout: RolloutId) -> Vec<Record> {
+        let ran = self.dvctl.run(&["--output", "json", "rollout", "watch", &rollout.to_string()]);
+        let records: Vec<_> = ran
+            .stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("each line is JSON"))
+            // There are reports too and, followed into a rollback, the records of that one.
+            .filter(|line: &Value| line["rollout"] == rollout.to_string())
+            .map(|mut line| serde_json::from_value(line["record"].take()).expect("a record"))
+            .collect();
+        assert!(!records.is_empty(), "a rollout has records\n{ran}");
+        records
+    }
+
     /// What the hosts answer to `/version`, in order.
     #[must_use]
     pub fn versions(&self, shape: Shape) -> Vec<String> {
@@ -142,15 +162,26 @@ impl Scenario {
 
     /// Takes back whatever an earlier test did to the machines, and waits until all are in contact.
     fn heal(&self) {
+        let mut booting = Vec::new();
         for machine in self.bed.machines() {
             let state =
                 docker(&["inspect", "--format", "{{.State.Status}}", &machine.container]).ok();
             match state.trim() {
                 "running" => {}
                 "paused" => drop(docker(&["unpause", &machine.container]).ok()),
-                _ => machine.power_on().expect("the machine boots"),
+                _ => {
+                    machine.power_on();
+                    booting.push(machine);
+                }
             }
             machine.plug_in();
+        }
+        for host in &self.bed.hosts {
+            // A start that is held keeps a boot, and a restart that is aborted, from their end.
+            held::release(host);
+        }
+        for machine in booting {
+            machine.booted().expect("the machine boots");
         }
         self.bed.coordinator.exec(&["systemctl", "start", "dv-coordinator.service"]).ok();
         until(SOON, "five hosts to be in contact", || self.dvctl.all_connected());
@@ -191,14 +222,14 @@ impl Scenario {
 }
 
 fn version(host: &Machine, shape: Shape) -> String {
-    match http::get(address(host, shape), "/version", Duration::from_secs(2)) {
+    match http::get(address(host, shape), "/version", PATIENT) {
         Ok((_, body)) => body.trim().to_owned(),
         Err(why) => why.to_string(),
     }
 }
 
 fn ready(host: &Machine, shape: Shape) -> Result<(), String> {
-    match http::get(address(host, shape), "/health/ready", Duration::from_secs(2)) {
+    match http::get(address(host, shape), "/health/ready", PATIENT) {
         Ok((200, _)) => Ok(()),
         Ok((status, body)) => Err(format!("{status} {body}")),
         Err(why) => Err(why.to_string()),

@@ -4,14 +4,19 @@ use std::time::Duration;
 
 use dv_e2e::{
     counts::{Mark, works},
+    held::{hold, in_the_middle_of_its_restart, is_starting, release},
     machine::Machine,
     manifest::Shape,
     scenario::Scenario,
     wait::until,
 };
-use dv_types::{record::Verdict, report::State};
+use dv_types::{
+    Fact, Record,
+    record::Verdict,
+    report::{Phase, State},
+};
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_coordinator_that_is_killed_twice_goes_on_where_it_was() {
@@ -19,26 +24,31 @@ fn a_coordinator_that_is_killed_twice_goes_on_where_it_was() {
     let manifest =
         scenario.manifest(Shape::Unit).without("max_parallel").with("batches", "[2, 100%]");
     scenario.baseline(&manifest, "v1");
-    slow_start(&scenario, "h1 h2 h3 h4 h5");
+    scenario.bed.hosts.iter().for_each(hold);
 
     let mark = scenario.mark();
     let following = scenario.start(&manifest, "v2");
     // In the first batch, then in the second.
-    for batch in [1..=2, 3..=5] {
+    let (first, second) = scenario.bed.hosts.split_at(2);
+    let killed_in = [first, second].map(|batch| {
         let host = until(SOON, "a host of the batch to be in the middle of its restart", || {
-            let restarting = |host: &&Machine| state(host, Shape::Unit) == "activating";
-            let hosts: Vec<_> = batch.clone().map(|n| scenario.host(&format!("h{n}"))).collect();
-            hosts.iter().copied().find(restarting).ok_or("none is")
+            batch.iter().find(|host| is_starting(host).is_ok()).ok_or("none is")
         });
         scenario.bed.coordinator.kill9("dv-coordinator.service");
-        println!("killed the coordinator while {} restarted", host.name);
-        until(SOON, "the restart to end", || match state(host, Shape::Unit).as_str() {
-            "active" => Ok(()),
-            state => Err(state.to_owned()),
-        });
-    }
+        batch.iter().for_each(release);
+        host
+    });
     following.end().exits(0);
     succeeded_once(&scenario, &mark, Shape::Unit);
+    let journal = scenario.journal(scenario.report().rollout);
+    for host in killed_in {
+        let during = during_its_restart(&journal, host);
+        assert!(
+            during.contains(&&Fact::Recovered),
+            "{} restarted in one reign: {journal:#?}",
+            host.name
+        );
+    }
 }
 
 #[test]
@@ -46,12 +56,14 @@ fn an_agent_that_is_killed_in_the_middle_of_a_restart_does_not_restart_twice() {
     let scenario = Scenario::begin("agent-killed");
     let manifest = scenario.manifest(Shape::Unit);
     scenario.baseline(&manifest, "v1");
-    slow_start(&scenario, "h2");
+    let host = scenario.host("h2");
+    hold(host);
 
     let mark = scenario.mark();
     let following = scenario.start(&manifest, "v2");
-    in_the_middle_of_its_restart(scenario.host("h2"));
-    scenario.host("h2").kill9("dv-agent.service");
+    in_the_middle_of_its_restart(host);
+    kill_agent(host);
+    release(host);
     following.end().exits(0);
     succeeded_once(&scenario, &mark, Shape::Unit);
 }
@@ -65,11 +77,12 @@ fn an_agent_that_is_killed_while_compose_runs_brings_the_project_up_once() {
     let mark = scenario.mark();
     let following = scenario.start(&manifest, "v2");
     let host = scenario.host("h2");
+    // Stopped where it was found, it can't come to its end before the agent dies, and then it dies with it.
     until(SOON, "h2 to run compose", || {
-        let found = host.exec(&["pgrep", "--full", "--exact", ".*docker-compose.* up .*"]);
-        if found.code == Some(0) { Ok(()) } else { Err("it does not") }
+        let stop = ["pkill", "--signal", "STOP", "--full", "--exact", ".*docker-compose.* up .*"];
+        host.exec(&stop).result().map(drop)
     });
-    host.kill9("dv-agent.service");
+    kill_agent(host);
     following.end().exits(0);
     succeeded_once(&scenario, &mark, Shape::Image);
 }
@@ -79,7 +92,7 @@ fn a_command_that_may_not_be_repeated_is_not_when_its_agent_is_killed() {
     let scenario = Scenario::begin("work");
     let manifest = scenario
         .manifest(Shape::Unit)
-        .first("run: {argv: [/usr/local/sbin/bed-work, once, \"5\"]}");
+        .first("run: {argv: [/usr/local/sbin/bed-work, once, \"60\"]}");
     scenario.baseline(&scenario.manifest(Shape::Unit), "v1");
 
     let following = scenario.start(&manifest, "v2");
@@ -88,7 +101,7 @@ fn a_command_that_may_not_be_repeated_is_not_when_its_agent_is_killed() {
         0 => Err("not begun"),
         _ => Ok(()),
     });
-    host.kill9("dv-agent.service");
+    kill_agent(host);
     let ran = following.end();
     assert_eq!(works(host, "once"), 1, "how often it ran on h1\n{ran}");
     assert!(ran.stdout.contains("unknown"), "it says that the outcome is unknown\n{ran}");
@@ -101,38 +114,57 @@ fn a_command_that_may_not_be_repeated_is_not_when_its_agent_is_killed() {
 #[test]
 fn a_host_that_loses_power_in_its_turn_is_finished_when_it_is_back() {
     let scenario = Scenario::begin("power");
-    let manifest = scenario.manifest(Shape::Unit).with("lost_after", "30s");
+    let manifest = scenario.manifest(Shape::Unit).with("lost_after", "120s");
     scenario.baseline(&manifest, "v1");
-    slow_start(&scenario, "h3");
+    let host = scenario.host("h3");
+    hold(host);
 
     let following = scenario.start(&manifest, "v2");
-    let host = scenario.host("h3");
     in_the_middle_of_its_restart(host);
     host.power_off();
-    host.power_on().expect("h3 boots");
+    host.power_on();
+    release(host);
+    host.booted().expect("h3 boots");
     following.end().exits(0);
     scenario.all_run(Shape::Unit, "v2");
+    let report = scenario.report();
+    assert!(report.hosts.iter().all(|host| host.phase == Phase::Healthy), "{report:#?}");
+    let journal = scenario.journal(report.rollout);
+    let lost = |fact: &Fact| matches!(fact, Fact::Disconnected { host } if host.as_str() == "h3");
+    assert!(during_its_restart(&journal, host).into_iter().any(lost), "{journal:#?}");
 }
 
-/// The service takes its time to start on these hosts, so that something can happen in the middle.
-fn slow_start(scenario: &Scenario, hosts: &str) {
-    for host in hosts.split(' ') {
-        scenario.host(host).write("/etc/debvisor/knobs/start-delay", "2").expect("the knob is set");
-    }
-}
-
+/// kill -9 of a host's agent; waits until systemd has started another.
 #[track_caller]
-fn in_the_middle_of_its_restart(host: &Machine) {
-    until(SOON, &format!("{} to be in the middle of its restart", host.name), || {
-        match state(host, Shape::Unit).as_str() {
-            "activating" => Ok(()),
-            state => Err(state.to_owned()),
-        }
+fn kill_agent(host: &Machine) {
+    const AGENT: &str = "dv-agent.service";
+    let killed = host.property(AGENT, "MainPID");
+    host.kill9(AGENT);
+    until(SOON, &format!("{} to have an agent again", host.name), || {
+        let seen = (host.property(AGENT, "ActiveState"), host.property(AGENT, "MainPID"));
+        if seen.0 == "active" && seen.1 != killed { Ok(()) } else { Err(format!("{seen:?}")) }
     });
 }
 
-fn state(host: &Machine, shape: Shape) -> String {
-    host.property(shape.unit(), "ActiveState")
+/// What the journal says between a host's command to restart its unit and the outcome.
+#[track_caller]
+fn during_its_restart<'j>(journal: &'j [Record], host: &Machine) -> Vec<&'j Fact> {
+    // The program of this shape: install, restart, verify.
+    const RESTART: u32 = 1;
+    let facts = || journal.iter().map(|record| &record.fact);
+    let told = facts().find_map(|fact| match fact {
+        Fact::Commanded { host: to, command, step: RESTART, .. } if to.as_str() == host.name => {
+            Some(*command)
+        }
+        _ => None,
+    });
+    let told = told.expect("the host was told to restart its unit");
+    let is_command =
+        |fact: &&Fact| matches!(fact, Fact::Commanded { command, .. } if *command == told);
+    let is_outcome =
+        |fact: &&Fact| matches!(fact, Fact::Reported { outcome, .. } if outcome.command == told);
+    assert!(facts().any(|fact| is_outcome(&fact)), "the restart has an outcome: {journal:#?}");
+    facts().skip_while(|f| !is_command(f)).take_while(|f| !is_outcome(f)).collect()
 }
 
 /// All hosts run v2, and the service was started once on each since the mark.

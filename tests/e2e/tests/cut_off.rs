@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use dv_e2e::{machine::Machine, manifest::Shape, scenario::Scenario, wait::until};
+use dv_e2e::{
+    held::{hold, in_the_middle_of_its_restart, release},
+    manifest::Shape,
+    scenario::Scenario,
+    wait::until,
+};
 use dv_types::{
     Report,
     record::Verdict,
@@ -16,12 +21,12 @@ fn a_host_that_is_cut_off_for_a_moment_goes_on_where_it_was() {
     let scenario = Scenario::begin("moment");
     let manifest = scenario.manifest(Shape::Unit).with("lost_after", "60s");
     scenario.baseline(&manifest, "v1");
-    scenario.host("h3").write("/etc/debvisor/knobs/start-delay", "2").expect("the knob is set");
+    let host = scenario.host("h3");
+    hold(host);
 
     let mark = scenario.mark();
     let following = scenario.start(&manifest, "v2");
-    let host = scenario.host("h3");
-    in_its_turn(host);
+    in_the_middle_of_its_restart(host);
     host.cut_off();
     let report = until(SOON, "the coordinator to miss h3", || {
         said_of(&scenario, "h3", |host| !host.connected)
@@ -31,6 +36,7 @@ fn a_host_that_is_cut_off_for_a_moment_goes_on_where_it_was() {
     assert!(explained.contains("h3") && explained.contains("contact"), "{explained}");
 
     host.plug_in();
+    release(host);
     following.end().exits(0);
     scenario.all_run(Shape::Unit, "v2");
     let starts: Vec<_> = scenario.bed.hosts.iter().map(|h| mark.starts(h, Shape::Unit)).collect();
@@ -43,12 +49,12 @@ fn a_host_that_stays_cut_off_is_left_out_and_follows_when_it_is_back() {
     let manifest =
         scenario.manifest(Shape::Unit).with("lost_after", "3s").with("max_unreachable", "1");
     scenario.baseline(&manifest, "v1");
-    scenario.host("h3").write("/etc/debvisor/knobs/start-delay", "2").expect("the knob is set");
+    let host = scenario.host("h3");
+    hold(host);
 
     let mark = scenario.mark();
     let following = scenario.start(&manifest, "v2");
-    let host = scenario.host("h3");
-    in_its_turn(host);
+    in_the_middle_of_its_restart(host);
     host.cut_off();
     let ran = following.end().exits(0);
     assert!(
@@ -63,6 +69,7 @@ fn a_host_that_stays_cut_off_is_left_out_and_follows_when_it_is_back() {
         [Phase::Healthy, Phase::Healthy, Phase::Unreachable, Phase::Healthy, Phase::Healthy]
     );
 
+    release(host);
     host.plug_in();
     let caught_up = until(SOON, "h3 to be caught up with", || {
         let report = scenario.report();
@@ -84,14 +91,16 @@ fn more_hosts_out_of_reach_than_tolerated_make_it_wait_for_a_person() {
     let manifest =
         scenario.manifest(Shape::Unit).with("lost_after", "2s").with("max_unreachable", "1");
     scenario.baseline(&manifest, "v1");
-    scenario.host("h1").write("/etc/debvisor/knobs/start-delay", "3").expect("the knob is set");
+    let host = scenario.host("h1");
+    hold(host);
 
     let following = scenario.start(&manifest, "v2");
-    in_its_turn(scenario.host("h1"));
+    in_the_middle_of_its_restart(host);
     scenario.host("h4").cut_off();
     scenario.host("h5").cut_off();
     following.end().exits(7);
 
+    release(host);
     scenario.host("h4").plug_in();
     scenario.host("h5").plug_in();
     until(SOON, "h4 and h5 to be back", || scenario.dvctl.all_connected());
@@ -99,16 +108,6 @@ fn more_hosts_out_of_reach_than_tolerated_make_it_wait_for_a_person() {
     scenario.dvctl.run(&["rollout", "resume", &id, "--reason", "they are back"]).exits(0);
     scenario.dvctl.run(&["rollout", "watch", &id]).exits(0);
     scenario.all_run(Shape::Unit, "v2");
-}
-
-#[track_caller]
-fn in_its_turn(host: &Machine) {
-    until(SOON, &format!("{} to be in the middle of its restart", host.name), || {
-        match host.property(Shape::Unit.unit(), "ActiveState").as_str() {
-            "activating" => Ok(()),
-            state => Err(state.to_owned()),
-        }
-    });
 }
 
 /// The report, once it says this of a host.

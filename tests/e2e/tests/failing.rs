@@ -1,6 +1,6 @@
 //! A version that never becomes ready is stopped where it fails, and what it touched comes back by itself.
 
-use dv_e2e::{manifest::Shape, scenario::Scenario};
+use dv_e2e::{manifest::Shape, outside::STEADY, scenario::Scenario};
 
 #[test]
 fn a_bad_version_stops_at_the_canary_which_comes_back() {
@@ -9,7 +9,8 @@ fn a_bad_version_stops_at_the_canary_which_comes_back() {
         .manifest(Shape::Unit)
         .with("canary", "1")
         .with("auto_promote", "true")
-        .with("healthy_deadline", "3s");
+        .with("min_healthy_time", STEADY)
+        .with("healthy_deadline", "8s");
     scenario.baseline(&manifest, "v2");
 
     let (mark, client) = (scenario.mark(), scenario.watch(Shape::Unit));
@@ -55,7 +56,10 @@ fn a_bad_image_stops_at_the_canary_which_gets_its_own_digest_back() {
 #[test]
 fn a_failure_at_the_fourth_host_takes_four_back_and_leaves_the_fifth_alone() {
     let scenario = Scenario::begin("fourth");
-    let manifest = scenario.manifest(Shape::Unit).with("healthy_deadline", "3s");
+    let manifest = scenario
+        .manifest(Shape::Unit)
+        .with("min_healthy_time", STEADY)
+        .with("healthy_deadline", "8s");
     scenario.baseline(&manifest, "v2");
     for host in ["h1", "h2", "h3", "h5"] {
         scenario.host(host).write("/etc/debvisor/knobs/cured", "v3").expect("the knob is set");
@@ -123,5 +127,27 @@ fn a_unit_on_which_systemd_gave_up_is_restarted_all_the_same() {
     scenario.rollout(&manifest, "v2").exits(0);
     scenario.all_run(Shape::Unit, "v2");
     scenario.dvctl.run(&["rollback", &scenario.service]).exits(0);
+    scenario.all_run(Shape::Unit, "v1");
+}
+
+#[test]
+fn a_unit_that_does_not_start_says_why_in_its_own_words() {
+    let scenario = Scenario::begin("last-words");
+    let manifest = scenario.manifest(Shape::Unit);
+    scenario.baseline(&manifest, "v1");
+    scenario
+        .host("h1")
+        .write(
+            "/run/systemd/system/debvisor.service.d/check.conf",
+            "[Service]\nExecStartPre=/bin/sh -c 'grep -q v1 /opt/debvisor/current/release.json && exit; \
+             echo the table is missing; exit 3'\n",
+        )
+        .expect("the check is set");
+    scenario.host("h1").script("systemctl daemon-reload").ok();
+
+    let ran = scenario.rollout(&manifest, "v2").exits(6);
+    let failed = "systemd's job ended with \"failed\"; debvisor.service is failed";
+    assert!(ran.stdout.contains(failed), "what failed is said\n{ran}");
+    assert!(ran.stdout.contains("the table is missing"), "the unit's last words are shown\n{ran}");
     scenario.all_run(Shape::Unit, "v1");
 }

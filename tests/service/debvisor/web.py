@@ -142,7 +142,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     config = settings.from_environment()
     service = Service(config)
-    time.sleep(float(config.knob("start-delay") or 0))
+    while config.knob("hold-start") is not None:
+        time.sleep(0.02)
     Handler.service = service
     with Server((config.host, config.port), Handler) as server:
         print(f"debvisor {service.release.version} listens on {config.host}:{config.port}", flush=True)

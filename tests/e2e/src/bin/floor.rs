@@ -28,7 +28,7 @@ print(time.monotonic() - began)
 ";
 
 fn main() -> ExitCode {
-    let rounds = env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(10);
+    let rounds = env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(10).max(1);
     let bed = match Bed::attach() {
         Ok(bed) => bed,
         Err(why) => {
@@ -49,19 +49,26 @@ fn speed(rounds: usize) {
         .with("min_healthy_time", "0s");
     scenario.rollout(&manifest, "v1").ok();
     println!("round   floor per host   dv per host   ratio");
-    let (mut floors, mut ours) = (Vec::new(), Vec::new());
+    let (mut floors, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=rounds {
         let floor = mean(scenario.bed.hosts.iter().map(floor));
         scenario.rollout(&manifest, "v1").ok();
         let report = scenario.report();
         let ended = report.ended.expect("the rollout has ended");
         let took = ended.duration_since(report.began).as_secs_f64() / report.hosts.len() as f64;
-        println!("{round:>5}   {floor:>12.3} s   {took:>9.3} s   {:>5.2}", took / floor);
+        let ratio = took / floor;
+        println!("{round:>5}   {floor:>12.3} s   {took:>9.3} s   {ratio:>5.2}");
         floors.push(floor);
         ours.push(took);
+        ratios.push(ratio);
     }
-    let (floor, took) = (median(floors), median(ours));
-    println!("median  {floor:>12.3} s   {took:>9.3} s   {:>5.2}", took / floor);
+    // A ratio's two times are of one round: the ratios have an order of their own.
+    for values in [&mut floors, &mut ours, &mut ratios] {
+        values.sort_by(f64::total_cmp);
+    }
+    for (what, at) in [("min", 0), ("median", rounds / 2), ("max", rounds - 1)] {
+        println!("{what:<6}  {:>12.3} s   {:>9.3} s   {:>5.2}", floors[at], ours[at], ratios[at]);
+    }
 }
 
 /// What an idle agent holds in memory, and how often it wakes.
@@ -119,9 +126,4 @@ fn number(line: &str) -> f64 {
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let values: Vec<f64> = values.collect();
     values.iter().sum::<f64>() / values.len() as f64
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
