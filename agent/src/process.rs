@@ -24,6 +24,8 @@ pub(crate) use tree::{adopt_orphans, kill_all};
 const DRAIN: Duration = Duration::from_millis(200);
 /// How long a program that is stopped has to clean up behind itself (git its locks, say).
 const MERCY: Duration = Duration::from_secs(2);
+/// As much of a program's standard output is kept for those who read it, in bytes.
+pub(crate) const STDOUT_KEPT: usize = Head::LIMIT;
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What to run.
