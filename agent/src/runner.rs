@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
+    inspect::Background,
     ledger::{Entry, Known, Ledger, UnitMark},
     limits::Limits,
     machine::{self, Decision},
@@ -33,6 +34,7 @@ const DISK_PAUSE: Duration = Duration::from_secs(2);
 pub(crate) struct Runner {
     pub(crate) config: Config,
     pub(crate) ports: Ports,
+    pub(crate) background: Background,
     ledger: Ledger,
     outbox: Arc<Outbox>,
     status: Arc<Status>,
@@ -49,8 +51,8 @@ impl Runner {
         outbox: Arc<Outbox>,
         status: Arc<Status>,
     ) -> Self {
-        let (running, unwritten) = Default::default();
-        Self { config, ports, ledger, outbox, status, running, unwritten }
+        let (background, running, unwritten) = Default::default();
+        Self { config, ports, background, ledger, outbox, status, running, unwritten }
     }
 
     /// Does `command`, unless it is known; sends its outcome in any case.
