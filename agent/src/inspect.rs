@@ -1,6 +1,11 @@
 //! Answers what a plan asks: is it allowed here, what is there, what does a version mean. Changes nothing
 //! that runs or is checked out.
 
+mod disk;
+mod metrics;
+mod revision;
+mod secret;
+
 use std::{os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
 
 use dv_types::{Commit, Finding, Probe, Subject, probe::Probing};
@@ -8,7 +13,8 @@ use futures_util::future::join_all;
 
 use crate::{
     limits::Limits,
-    operations::{self, checkout::local_changes, git::Git},
+    operations::{self, checkout::local_changes, git::Git, schema::Kinds},
+    outside,
     policy::Policy,
     ports::UnitsError,
     probe,
@@ -17,8 +23,17 @@ use crate::{
 
 /// How long one subject may take. The coordinator waits for 15 s, and would rather hear what is missing.
 const LIMIT: Duration = Duration::from_secs(12);
+/// What runs a command, or leaves a pull behind, keeps the limit itself, and has its own words for it.
+const OWN_LIMIT: Duration = Duration::from_secs(11);
 const COMPOSE_FILES: [&str; 4] =
     ["compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"];
+
+/// What outlives a question.
+#[derive(Default)]
+pub(crate) struct Background {
+    askers: disk::Askers,
+    pulls: revision::Pulls,
+}
 
 /// One finding for each subject, in order, and whether the probes, asked once, are good.
 pub(crate) async fn inspect(
@@ -38,7 +53,14 @@ pub(crate) async fn inspect(
         let probing = probing.filter(|probing| policy.allows_all(&commands(probing)).is_ok())?;
         Some(probe::round(probing).await.is_ok())
     };
-    tokio::join!(findings, healthy)
+    let (mut findings, healthy) = tokio::join!(findings, healthy);
+    // The time of the answer, however long the rest of it took.
+    for finding in &mut findings {
+        if let Finding::Clock { now } = finding {
+            *now = outside::now();
+        }
+    }
+    (findings, healthy)
 }
 
 /// What the policy must list for the probes.
@@ -75,18 +97,31 @@ async fn find(runner: &Runner, policy: &Policy, subject: &Subject) -> Finding {
             Subject::Unit { unit } => state(runner, unit).await,
             Subject::Command { argv } => program(argv),
             Subject::File { .. } => Ok(Finding::Allowed),
-            Subject::Secret { .. }
-            | Subject::Schema { .. }
-            | Subject::Disk { .. }
-            | Subject::Clock
-            | Subject::Revision { .. }
-            | Subject::Metrics { .. } => Err("this agent can't tell".to_owned()),
+            Subject::Secret { name } => match policy.secrets.get(name) {
+                Some(listed) => secret::look(name, &listed.file, runner.config.unprivileged).await,
+                None => Ok(Finding::Refused(format!("the policy lists no secret {name}"))),
+            },
+            Subject::Schema { check } => schema(check).await,
+            Subject::Disk { path } => disk::free(&runner.background.askers, path).await,
+            Subject::Clock => Ok(Finding::Clock { now: outside::now() }),
+            Subject::Revision { repository, digest } => {
+                let engine = (runner.ports.images)().map_err(|e| e.to_string())?;
+                let pulls = &runner.background.pulls;
+                revision::find(engine, pulls, repository, digest, OWN_LIMIT).await
+            }
+            Subject::Metrics { metrics } => metrics::read(metrics.as_ref()).await,
         }
     };
     match limits.within(finding).await {
         Ok(finding) => finding.unwrap_or_else(Finding::Failed),
         Err(stop) => Finding::Failed(stop.to_string()),
     }
+}
+
+/// What the manifest says of the kinds of migrations, the coordinator knows.
+async fn schema(check: &[String]) -> Result<Finding, String> {
+    let looked = operations::schema::look(check, &Kinds::new(), &Limits::of(OWN_LIMIT)).await;
+    looked.map(Finding::Schema).map_err(|unseen| unseen.why)
 }
 
 async fn image(

@@ -15,7 +15,7 @@
 //!       │         │             │
 //!       │       policy          │        what this host allows, read anew each time
 //!       ▼         ▼             ▼
-//!          operations        probe       image, compose, checkout, unit, run, verify
+//!          operations        probe       image, checkout, unit, run, migrate, verify …
 //!           │      │           │
 //!         ports  process ◀─────┘         systemd and Docker; programs and all that they start
 //!           ▲

@@ -40,6 +40,16 @@ impl Limits {
         if narrow.deadline < self.deadline { narrow } else { self.clone() }
     }
 
+    /// For what must still be looked at once the work has stopped: the rest of the time, but at least `least`.
+    /// What was called off is not called off a second time.
+    pub(crate) fn afterwards(&self, least: Duration) -> Self {
+        let short = Self::of(least);
+        if self.is_cancelled() || short.deadline > self.deadline {
+            return short;
+        }
+        self.clone()
+    }
+
     /// Whether it was called off already.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancelled.is_cancelled()
@@ -86,4 +96,40 @@ impl std::fmt::Display for Stop {
 fn from_now(limit: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(limit).unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 86_400))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    async fn length(limits: &Limits) -> (Stop, Duration) {
+        let began = Instant::now();
+        (limits.reached().await, began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn afterwards_there_is_the_rest_of_the_time_or_a_little() {
+        let cancel = CancellationToken::new();
+        let limits = Limits::new(Span::from_secs(60), cancel.clone());
+        let (stop, took) = length(&limits.afterwards(SECOND)).await;
+        assert_eq!(stop, Stop::TimedOut(Span::from_secs(60)));
+        assert!(took > 59 * SECOND, "{took:?}");
+        // The time is up.
+        let (_, took) = length(&limits.afterwards(SECOND)).await;
+        assert!((SECOND..2 * SECOND).contains(&took), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_called_off_is_still_looked_at_for_a_little() {
+        let cancel = CancellationToken::new();
+        let limits = Limits::new(Span::from_secs(60), cancel.clone());
+        let afterwards = limits.afterwards(SECOND);
+        cancel.cancel();
+        assert_eq!(afterwards.reached().await, Stop::Cancelled);
+        let (stop, took) = length(&limits.afterwards(SECOND)).await;
+        assert_eq!(stop, Stop::TimedOut(SECOND.into()));
+        assert!(took >= SECOND, "{took:?}");
+    }
 }

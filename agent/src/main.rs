@@ -34,6 +34,8 @@ Files:
                                trees: {/srv/debvisor-src: {remote: origin}}
                                commands: [[\"/usr/bin/debvisor-cli\", \"db\", \"*\"]]
                                (\"*\" is one argument, \"**\" at the end any rest)
+                               files: [/var/backups/debvisor/*.dump]
+                               secrets: {smoke: {file: /etc/debvisor/smoke, origins: [\"http://localhost:8080\"]}}
   ~/.docker/config.json        log-ins for registries, as `docker login` writes them
   /var/lib/dv-agent/           identity/, ledger/ and epoch
 
@@ -128,13 +130,16 @@ fn check(file: &Path, unprivileged: bool) -> Result<(), Failure> {
     }
     let policy = Policy::load(file, unprivileged)?;
     println!(
-        "{} is good: {} units, {} images, {} compose projects, {} working trees, {} commands",
+        "{} is good: {} units, {} images, {} compose projects, {} working trees, {} commands, {} files, \
+         {} secrets",
         file.display(),
         policy.units.len(),
         policy.images.len(),
         policy.compose.len(),
         policy.trees.len(),
         policy.commands.len(),
+        policy.files.len(),
+        policy.secrets.len(),
     );
     Ok(())
 }

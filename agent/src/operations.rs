@@ -1,11 +1,16 @@
 //! What the agent can do, one file each. By the time one of these is called the policy has allowed it and
 //! its intent is on the disk.
 
+mod backup;
 pub(crate) mod checkout;
+mod command;
 mod compose;
+mod downgrade;
 pub(crate) mod git;
 pub(crate) mod image;
+mod migrate;
 mod run;
+pub(crate) mod schema;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod unit;
@@ -127,12 +132,14 @@ pub(crate) async fn perform(operation: &Operation, context: &Context) -> Attempt
         Operation::Verify { probing, min_healthy_time, healthy_deadline } => {
             verify::verify(context, probing, *min_healthy_time, *healthy_deadline).await
         }
-        Operation::Backup { .. }
-        | Operation::Migrate { .. }
-        | Operation::Downgrade { .. }
-        | Operation::Smoke { .. }
-        | Operation::Arm { .. }
-        | Operation::Confirm => {
+        Operation::Backup { create, proof, .. } => backup::backup(context, create, proof).await,
+        Operation::Migrate { check, upgrade, kinds, .. } => {
+            migrate::migrate(context, check, upgrade, kinds).await
+        }
+        Operation::Downgrade { check, downgrade, head, .. } => {
+            downgrade::downgrade(context, check, downgrade, head.as_deref()).await
+        }
+        Operation::Smoke { .. } | Operation::Arm { .. } | Operation::Confirm => {
             Err(OpResult::Refused("this agent does not know the operation".to_owned()).into())
         }
     };

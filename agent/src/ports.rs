@@ -1,6 +1,6 @@
 //! What the host's managers can do, so that operations can be tested without them.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use dv_types::{Digest, operation::UnitVerb, outcome::ImageId};
 use futures_util::future::BoxFuture;
@@ -44,6 +44,9 @@ pub(crate) enum UnitsError {
     Failed(String),
 }
 
+/// What an image says of itself.
+pub(crate) type Labels = HashMap<String, String>;
+
 /// The container engine.
 pub(crate) trait Images: Send + Sync {
     /// The image that `reference` names: `repository:tag`, `repository@digest`, or an image's id.
@@ -52,6 +55,12 @@ pub(crate) trait Images: Send + Sync {
         repository: &'a str,
         reference: &'a str,
     ) -> BoxFuture<'a, Result<Option<ImageId>, EngineError>>;
+
+    /// The labels of the image that `reference` names; nothing if there is no such image here.
+    fn labels<'a>(
+        &'a self,
+        reference: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Labels>, EngineError>>;
 
     /// Pulls `repository@digest`, telling how far it is.
     fn pull<'a>(

@@ -2,7 +2,7 @@
 
 mod command;
 mod grpc;
-mod http;
+pub(crate) mod http;
 mod tcp;
 pub(crate) mod verdict;
 

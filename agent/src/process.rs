@@ -31,6 +31,8 @@ const DRAIN: Duration = Duration::from_millis(200);
 const MERCY: Duration = Duration::from_secs(2);
 /// What every pipe holds, so that writing it waits for nobody.
 const PIPE: usize = 4096;
+/// As much of a program's standard output is kept for those who read it, in bytes.
+pub(crate) const STDOUT_KEPT: usize = Head::LIMIT;
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What to run.

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
+    inspect::Background,
     ledger::{Entry, Known, Ledger, UnitMark},
     limits::Limits,
     machine::{self, Decision},
@@ -39,6 +40,7 @@ const REMINDER: Duration = Duration::from_secs(5);
 pub(crate) struct Runner {
     pub(crate) config: Config,
     pub(crate) ports: Ports,
+    pub(crate) background: Background,
     ledger: Ledger,
     outbox: Arc<Outbox>,
     status: Arc<Status>,
@@ -56,8 +58,8 @@ impl Runner {
         outbox: Arc<Outbox>,
         status: Arc<Status>,
     ) -> Self {
-        let (running, queue, unwritten) = Default::default();
-        Self { config, ports, ledger, outbox, status, running, queue, unwritten }
+        let (background, running, queue, unwritten) = Default::default();
+        Self { config, ports, background, ledger, outbox, status, running, queue, unwritten }
     }
 
     /// Does `command`, unless it is known; sends its outcome in any case.

@@ -215,6 +215,50 @@ async fn after_a_crash_the_agent_says_what_it_knows() {
 }
 
 #[tokio::test]
+async fn a_once_step_that_the_agent_died_in_is_unknown_and_never_done_again() {
+    let mut coordinator = Coordinator::start().await;
+    let host = Host::enrolled(&coordinator, SCRIPTS);
+    let check = || host.script("check", "echo head: 1; echo pending: 2");
+    let stuck = |name: &str| {
+        let begun = host.path(name).with_extension("begun");
+        host.script(name, &format!("echo x >> {}; sleep 600", begun.display()))
+    };
+    let (timeout, proof, kinds) = (Span::from_secs(60), Default::default(), Default::default());
+    let head = Some("1".to_owned());
+    let steps = [
+        ("r1-1", Operation::Backup { create: stuck("backup"), proof, timeout }),
+        ("r1-2", Operation::Migrate { check: check(), upgrade: stuck("upgrade"), kinds, timeout }),
+        (
+            "r1-3",
+            Operation::Downgrade { check: check(), downgrade: stuck("downgrade"), head, timeout },
+        ),
+    ];
+    let begun = || {
+        ["backup", "upgrade", "downgrade"].map(|name| {
+            let begun = host.path(name).with_extension("begun");
+            fs::read_to_string(begun).map_or(0, |text| text.lines().count())
+        })
+    };
+    let mut agent = host.start();
+    let mut session = coordinator.welcomed(1).await;
+    for (n, (id, step)) in steps.iter().enumerate() {
+        session.command(id, step.clone()).await;
+        eventually("it has begun", || begun()[n] == 1).await;
+        agent.crash();
+        agent = host.start();
+        session = coordinator.welcomed(1).await;
+        assert!(session.hello.commands.iter().any(|known| known == id), "{step}");
+        session.command(id, step.clone()).await;
+        let first = session.outcome_json().await;
+        assert!(first.contains(id) && first.contains("\"unknown\""), "{step}: {first}");
+        session.command(id, step.clone()).await;
+        assert_eq!(session.outcome_json().await, first, "{step}");
+        session.acknowledge(id).await;
+    }
+    assert_eq!(begun(), [1; 3]);
+}
+
+#[tokio::test]
 async fn what_was_called_off_before_it_came_is_never_done() {
     let mut coordinator = Coordinator::start().await;
     let host = Host::enrolled(&coordinator, SCRIPTS);
@@ -325,6 +369,61 @@ async fn a_plan_is_answered_and_a_watch_is_kept() {
     fs::remove_file(&up).unwrap();
     assert!(!session.hear(health).await.0);
     session.say(to_agent::Message::Unwatch(Unwatch { service: "web".to_owned() })).await;
+}
+
+#[tokio::test]
+async fn a_gate_s_questions_are_answered() {
+    let mut coordinator = Coordinator::start().await;
+    let host = Host::enrolled(&coordinator, SCRIPTS);
+    let password = host.path("password");
+    let secrets = format!(
+        "{SCRIPTS}secrets: {{login: {{file: {}, origins: ['http://localhost:8080']}}}}\n",
+        password.display()
+    );
+    fs::write(&host.config.policy, secrets).unwrap();
+    fs::write(&password, "correct horse").unwrap();
+    fs::set_permissions(&password, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let _agent = host.start();
+    let mut session = coordinator.welcomed(1).await;
+    // A slow one: the clock is that of the answer, not that of the question.
+    let looked = host.path("looked");
+    let check = format!(
+        "echo head: 1; echo pending: 2 expand; echo pending: 3; sleep 0.2; touch {}",
+        looked.display()
+    );
+    let check = host.script("check", &check);
+    let path = host.dir.path().to_str().unwrap().to_owned();
+    let subjects = [
+        Subject::Schema { check },
+        Subject::Secret { name: "login".to_owned() },
+        Subject::Secret { name: "other".to_owned() },
+        Subject::Disk { path },
+        Subject::Metrics { metrics: None },
+        Subject::Clock,
+    ];
+    let (findings, _) = session.inspect(&subjects, None).await;
+    let [
+        Finding::Schema(schema),
+        Finding::Allowed,
+        Finding::Refused(_),
+        Finding::Disk { free: 1.. },
+        Finding::Metrics(_),
+        Finding::Clock { now },
+    ] = &findings[..]
+    else {
+        panic!("{findings:?}")
+    };
+    let looked = fs::metadata(looked).unwrap().modified().unwrap();
+    assert!(*now >= dv_types::Timestamp::try_from(looked).unwrap(), "{now} {looked:?}");
+    let pending: Vec<_> = schema.pending.iter().map(ToString::to_string).collect();
+    assert_eq!(schema.head.as_deref(), Some("1"));
+    assert_eq!(pending, ["2 (expand)", "3 (irreversible)"]);
+    fs::set_permissions(&password, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let (findings, _) = session.inspect(&subjects[1..2], None).await;
+    assert!(
+        matches!(&findings[..], [Finding::Failed(why)] if !why.contains("horse")),
+        "{findings:?}"
+    );
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use dv_types::{Digest, outcome::ImageId};
 use futures_util::{FutureExt, StreamExt, future::BoxFuture};
 
 use crate::{
-    ports::{EngineError, Images},
+    ports::{EngineError, Images, Labels},
     words::innermost,
 };
 
@@ -66,6 +66,20 @@ impl Images for Docker {
             };
             let digest = image.repo_digests.unwrap_or_default().into_iter().find_map(of_repository);
             Ok(Some(ImageId { id, digest }))
+        }
+        .boxed()
+    }
+
+    fn labels<'a>(
+        &'a self,
+        reference: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Labels>, EngineError>> {
+        async move {
+            match self.api.inspect_image(reference).await {
+                Ok(image) => Ok(Some(image.config.and_then(|c| c.labels).unwrap_or_default())),
+                Err(e) if is_missing(&e) => Ok(None),
+                Err(e) => Err(in_words(&e)),
+            }
         }
         .boxed()
     }

@@ -10,6 +10,18 @@ fn unit(verb: UnitVerb) -> Operation {
     Operation::Unit { unit: "a.service".into(), verb, timeout: Span::from_secs(1) }
 }
 
+/// The steps that happen once in a whole rollout.
+fn once_steps() -> [Operation; 3] {
+    let argv = || vec!["/bin/true".to_owned()];
+    let timeout = Span::from_secs(1);
+    let kinds = Default::default();
+    [
+        Operation::Backup { create: argv(), proof: Default::default(), timeout },
+        Operation::Migrate { check: argv(), upgrade: argv(), kinds, timeout },
+        Operation::Downgrade { check: argv(), downgrade: argv(), head: None, timeout },
+    ]
+}
+
 fn command(operation: Operation) -> Command {
     Command { id: "r1-1".parse().unwrap(), attempt: 1, operation }
 }
@@ -56,7 +68,10 @@ fn an_intent_is_settled_by_what_can_be_known() {
     for repeatable in [run(true), unit(UnitVerb::Start), unit(UnitVerb::Stop)] {
         assert!(matches!(settle(repeatable, None), Decision::Again(_)));
     }
-    assert!(matches!(settle(run(false), None), Decision::Close(OpResult::Unknown(_))));
+    for doubtful in once_steps().into_iter().chain([run(false)]) {
+        let decision = settle(doubtful.clone(), None);
+        assert!(matches!(decision, Decision::Close(OpResult::Unknown(_))), "{doubtful}");
+    }
     let restart = settle(unit(UnitVerb::Restart), Some("abc"));
     assert!(matches!(restart, Decision::AskSystemd { mark, .. } if mark.invocation == "abc"));
     let unmarked = settle(unit(UnitVerb::Restart), None);
@@ -66,7 +81,8 @@ fn an_intent_is_settled_by_what_can_be_known() {
 #[test]
 fn what_is_called_off_is_never_begun() {
     assert_eq!(call_off(Known::Nothing), Decision::Close(OpResult::Cancelled));
-    for operation in [run(true), run(false), unit(UnitVerb::Start)] {
+    let others = [run(true), run(false), unit(UnitVerb::Start)];
+    for operation in once_steps().into_iter().chain(others) {
         let decision = call_off(Known::Intent(entry(operation, None)));
         assert!(matches!(decision, Decision::Close(OpResult::Unknown(_))));
     }

@@ -1,6 +1,10 @@
 //! What the tests of operations share.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use dv_types::Span;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +18,30 @@ use crate::{
     ports::{EngineError, Ports},
     progress::Progress,
 };
+
+/// A directory with the scripts that stand for a service's commands; they run in it.
+pub(crate) struct Scripts(tempfile::TempDir);
+
+impl Scripts {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// A script, as its command.
+    pub(crate) fn script(&self, name: &str, text: &str) -> Vec<String> {
+        let path = self.path(name);
+        fs::write(&path, format!("cd {}\n{text}\n", self.0.path().display())).unwrap();
+        vec!["/bin/sh".to_owned(), path.to_str().unwrap().to_owned()]
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.path(name).exists()
+    }
+}
 
 /// A host without any managers.
 pub(crate) fn no_ports() -> Ports {

@@ -122,3 +122,21 @@ fn a_file_that_others_could_write_is_not_believed() {
     assert!(mode(0o644).is_ok());
     assert!(matches!(mode(0o666), Err(PolicyError::Untrusted { .. })));
 }
+
+/// The file that the package installs allows nothing, and what its comments show is right.
+#[test]
+fn the_installed_policy_lists_nothing_and_shows_what_is_valid() {
+    let text = include_str!("../../../deploy/dv-agent/etc/dv-agent/policy.yaml");
+    let installed = policy(text).unwrap();
+    assert!(installed.files.is_empty() && installed.secrets.is_empty());
+    let shown = |line: &str| {
+        let key = line.strip_suffix(" []").or_else(|| line.strip_suffix(" {}")).unwrap_or(line);
+        let example = key.strip_prefix("# ").filter(|e| e.starts_with("- ") || e.contains(": {"));
+        format!("{}\n", example.map_or_else(|| key.to_owned(), |example| format!("  {example}")))
+    };
+    let policy = policy(&text.lines().map(shown).collect::<String>()).unwrap();
+    let path = "/var/backups/debvisor/pre-deploy-v2.dump".to_owned();
+    assert_eq!(policy.allows(&Subject::File { path }), Ok(()));
+    assert_eq!(policy.allows(&Subject::Secret { name: "smoke-password".to_owned() }), Ok(()));
+    assert_eq!(policy.units.len() + policy.images.len() + policy.commands.len(), 3);
+}

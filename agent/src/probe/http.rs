@@ -1,8 +1,11 @@
 //! GET of a URL.
 
-use ::http::{Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::{body::Bytes, client::conn::http1};
+use ::http::{Request, Response, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use hyper::{
+    body::{Bytes, Incoming},
+    client::conn::http1,
+};
 use hyper_util::rt::TokioIo;
 
 use super::tcp;
@@ -12,8 +15,49 @@ use crate::words::innermost;
 const READ: usize = 4096;
 const SHOWN: usize = 120;
 
-/// Redirects are not followed: they are an answer, and not a good one.
 pub(super) async fn ask(url: &str, wanted: Option<u16>) -> Result<(), String> {
+    get(url, "*/*", async move |answer| {
+        let status = answer.status();
+        if is_wanted(status, wanted) {
+            return Ok(());
+        }
+        let body = Limited::new(answer.into_body(), READ).collect().await;
+        let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        Err(describe(status, &String::from_utf8_lossy(&body)))
+    })
+    .await
+}
+
+/// The text at `url`, of no more than `limit` bytes.
+pub(crate) async fn text(url: &str, accept: &str, limit: usize) -> Result<String, String> {
+    get(url, accept, async move |answer| {
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), limit).collect().await;
+        let body =
+            body.map(http_body_util::Collected::to_bytes).map_err(|error| match error
+                .is::<LengthLimitError>(
+            ) {
+                true => format!("the answer is longer than {} KiB", limit / 1024),
+                false => innermost(&*error),
+            })?;
+        let body = String::from_utf8_lossy(&body);
+        match status.is_success() {
+            true => Ok(body.into_owned()),
+            false => Err(describe(status, &body)),
+        }
+    })
+    .await
+}
+
+/// Asks, and reads the answer as `read` does. Redirects are not followed: they are an answer, and not a good one.
+async fn get<T, F>(
+    url: &str,
+    accept: &str,
+    read: impl FnOnce(Response<Incoming>) -> F,
+) -> Result<T, String>
+where
+    F: Future<Output = Result<T, String>>,
+{
     let uri: Uri = url.parse().map_err(|e| format!("{url} is not a URL: {e}"))?;
     let host = uri.host().ok_or_else(|| format!("{url} names no host"))?;
     let stream =
@@ -23,18 +67,12 @@ pub(super) async fn ask(url: &str, wanted: Option<u16>) -> Result<(), String> {
         let request = Request::get(uri.path_and_query().map_or("/", |p| p.as_str()))
             .header(header::HOST, uri.authority().map_or(host, |a| a.as_str()))
             .header(header::USER_AGENT, concat!("dv-agent/", env!("CARGO_PKG_VERSION")))
-            .header(header::ACCEPT, "*/*")
+            .header(header::ACCEPT, accept)
             .header(header::CONNECTION, "close")
             .body(Empty::<Bytes>::new())
             .map_err(words)?;
         let answer = sender.send_request(request).await.map_err(words)?;
-        let status = answer.status();
-        if is_wanted(status, wanted) {
-            return Ok(());
-        }
-        let body = Limited::new(answer.into_body(), READ).collect().await;
-        let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        Err(describe(status, &String::from_utf8_lossy(&body)))
+        read(answer).await
     };
     // The connection does its part only while it is polled.
     tokio::pin!(connection, exchange);

@@ -44,7 +44,7 @@ impl Tail {
 pub(super) struct Head(Vec<u8>);
 
 impl Head {
-    const LIMIT: usize = 64 * 1024;
+    pub(super) const LIMIT: usize = 64 * 1024;
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
         let room = Self::LIMIT - self.0.len();

@@ -154,7 +154,7 @@ fn the_only_service_need_not_be_named() {
     let told = call(&fake, &["rollback", "--detach"]);
     assert!(told.starts_with("exit: 0\n-- stdout\nr43\n"), "{told}");
     let asked = r#"rollback rollout="" service="app" all_at_once=false reason="""#;
-    assert_eq!(fake.asked()[1], asked);
+    assert_eq!(fake.asked()[1..], ["plan rollback app", asked]);
 }
 
 #[test]
@@ -162,5 +162,50 @@ fn a_rollout_can_be_named_for_a_rollback() {
     let fake = Fake::new();
     call(&fake, &["rollback", "r42", "--detach"]);
     let asked = r#"rollback rollout="r42" service="" all_at_once=false reason="""#;
-    assert_eq!(fake.asked(), [asked]);
+    assert_eq!(fake.asked(), ["plan rollback r42", asked]);
+}
+
+#[test]
+fn a_rollback_can_be_planned_and_nothing_is_begun() {
+    let fake = Fake::new();
+    let told = call(&fake, &["rollback", "r42", "--plan"]);
+    assert!(told.starts_with("exit: 0\n"), "{told}");
+    assert!(told.contains("app: rollback of r42 (v2) on 1 host"), "{told}");
+    assert_eq!(fake.asked(), ["plan rollback r42"]);
+}
+
+#[test]
+fn a_backup_is_restored_only_by_who_names_its_rollout() {
+    let fake = Fake::new();
+    let restore = ["rollback", "r42", "--restore-backup", "--detach"];
+    let told = call(&fake, &restore);
+    assert!(told.starts_with("exit: 2\n"), "{told}");
+    assert!(told.contains("--confirm r42"), "it says what to do: {told}");
+    let told = call(&fake, &[&restore[..], &["--confirm", "r41"]].concat());
+    assert!(told.starts_with("exit: 2\n"), "{told}");
+    assert!(!fake.asked().iter().any(|asked| asked.starts_with("rollback")), "{:?}", fake.asked());
+    let told = call(&fake, &[&restore[..], &["--confirm", "r42"]].concat());
+    assert!(told.starts_with("exit: 0\n"), "{told}");
+    let last = fake.asked().pop().unwrap();
+    assert!(last.ends_with("restore_backup"), "{last}");
+}
+
+#[test]
+fn what_overrides_a_gate_or_resolves_a_step_needs_a_reason() {
+    let fake = Fake::new();
+    for (line, asked) in [
+        (
+            &["rollout", "override", "r42", "reviewed"][..],
+            r#"r42 {"override":{"gate":"reviewed"}} reason="seen by me""#,
+        ),
+        (
+            &["rollout", "resolve", "r42", "migrate", "--as", "not-done"][..],
+            r#"r42 {"resolve":{"once":"migrate","done":false}} reason="seen by me""#,
+        ),
+    ] {
+        assert!(call(&fake, line).starts_with("exit: 2\n"), "{line:?}");
+        let told = call(&fake, &[line, &["--reason", "seen by me"]].concat());
+        assert!(told.starts_with("exit: 0\n"), "{told}");
+        assert_eq!(fake.asked().pop().unwrap(), asked);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Span;
 
@@ -34,8 +34,9 @@ pub struct Reading {
     /// Failed requests so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errors: Option<f64>,
-    /// The latency histogram: upper bounds in seconds, and how many requests were at most so slow.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// The latency histogram: upper bounds in seconds, and how many requests were at most so slow. The last
+    /// bound is infinite; JSON has no number for that, and says `null`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "buckets")]
     pub buckets: Vec<(f64, f64)>,
     /// How long the probes took, asked once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,6 +48,11 @@ pub struct Reading {
 
 // Readings are compared as what was sent, never computed.
 impl Eq for Reading {}
+
+fn buckets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(f64, f64)>, D::Error> {
+    let buckets = Vec::<(Option<f64>, f64)>::deserialize(deserializer)?;
+    Ok(buckets.into_iter().map(|(bound, count)| (bound.unwrap_or(f64::INFINITY), count)).collect())
+}
 
 /// What was seen in one interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,5 +109,19 @@ impl fmt::Display for MonitorVerdict {
             Self::Fail => "fail",
             Self::Inconclusive => "inconclusive",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_bucket_survives_its_document() {
+        let buckets = vec![(0.5, 1.0), (f64::INFINITY, 2.0)];
+        let reading =
+            Reading { requests: Some(2.0), errors: Some(0.0), buckets, probe: None, good: None };
+        let text = serde_json::to_string(&reading).unwrap();
+        assert_eq!(serde_json::from_str::<Reading>(&text).unwrap(), reading, "{text}");
     }
 }

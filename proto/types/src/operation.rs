@@ -128,7 +128,7 @@ pub enum Operation {
         /// The time.
         within: Span,
         /// What takes the host back, in order.
-        revert: Vec<Operation>,
+        revert: Vec<Self>,
     },
     /// The host stays at what it runs: the dead-man's switch is let go.
     Confirm,

@@ -9,7 +9,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use super::*;
 use crate::{
     operations::{perform, testing},
-    ports::Ports,
+    ports::{Labels, Ports},
 };
 
 const REPOSITORY: &str = "registry.example.com:5000/app";
@@ -77,6 +77,10 @@ impl Images for Engine {
             }))
         }
         .boxed()
+    }
+
+    fn labels<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Labels>, EngineError>> {
+        async { Ok(None) }.boxed()
     }
 
     fn pull<'a>(

@@ -13,7 +13,7 @@ pub(super) fn check(smoke: &Smoke, problems: &mut Problems) {
             problems.error("smoke", "give `session` or `command`, not both");
         }
         (None, true) => {
-            problems.error("smoke", "there is nothing to test: give `session` or `command`")
+            problems.error("smoke", "there is nothing to test: give `session` or `command`");
         }
         (Some(command), true) => argv_with(command, template::VERSION, "smoke.command", problems),
         (None, false) => session(smoke, problems),
