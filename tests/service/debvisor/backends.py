@@ -4,6 +4,7 @@ import threading
 
 import psycopg2
 import redis
+from psycopg2 import sql
 
 
 class Backends:
@@ -15,15 +16,17 @@ class Backends:
         self._connection = None
         self.cache = redis.Redis.from_url(cache, socket_timeout=1, socket_connect_timeout=1)
 
-    def query(self, sql: str, arguments: tuple = ()) -> list[tuple]:
+    def query(self, query: str | sql.Composed, arguments: tuple = ()) -> list[tuple]:
         """Asks the database."""
         with self._lock:
             try:
                 if self._connection is None:
-                    self._connection = psycopg2.connect(self._database, connect_timeout=2)
+                    self._connection = psycopg2.connect(
+                        self._database, connect_timeout=2, application_name="debvisor"
+                    )
                     self._connection.autocommit = True
                 with self._connection.cursor() as cursor:
-                    cursor.execute(sql, arguments)
+                    cursor.execute(query, arguments)
                     return cursor.fetchall() if cursor.description else []
             except psycopg2.Error:
                 if self._connection is not None:

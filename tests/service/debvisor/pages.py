@@ -23,11 +23,12 @@ def login(csrf: str, wrong: bool = False) -> str:
     )
 
 
-def dashboard(user: str, version: str, requests: int) -> str:
+def dashboard(user: str, address: str | None, version: str, requests: int) -> str:
     """What a logged-in user sees."""
+    where = f'<p>Your address is <span class="address">{escape(address)}</span>.</p>' if address else ""
     return _page(
         "DebVisor dashboard",
         f'<h1 id="dashboard">Dashboard</h1><p>Welcome, <b class="user">{escape(user)}</b>.</p>'
-        f'<p>Version <span class="version">{escape(version)}</span>, seen {requests} times.</p>'
+        f'<p>Version <span class="version">{escape(version)}</span>, seen {requests} times.</p>{where}'
         "<p><a href=/logout>Log out</a></p>",
     )

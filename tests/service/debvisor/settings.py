@@ -12,6 +12,7 @@ class Settings:
     host: str
     port: int
     database: str
+    audit: str | None
     redis: str
     knobs: Path
     backups: Path
@@ -31,6 +32,7 @@ def from_environment() -> Settings:
         host=host,
         port=int(port),
         database=os.environ.get("DEBVISOR_DATABASE", "postgresql:///debvisor"),
+        audit=os.environ.get("DEBVISOR_AUDIT"),
         redis=os.environ.get("DEBVISOR_REDIS", "redis://127.0.0.1:6379/0"),
         knobs=Path(os.environ.get("DEBVISOR_KNOBS", "/etc/debvisor/knobs")),
         backups=Path(os.environ.get("DEBVISOR_BACKUPS", "/var/lib/debvisor/backups")),

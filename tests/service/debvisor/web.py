@@ -1,9 +1,11 @@
 """The HTTP server: a table of routes over the parts."""
 
 import hmac
+import os
 import secrets
 import signal
 import sys
+import threading
 import time
 from http import cookies
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,8 +16,13 @@ import redis
 
 from debvisor import accounts, pages, release, settings
 from debvisor.backends import Backends
+from debvisor.hold import hold
 from debvisor.metrics import Metrics
 from debvisor.notify import notify
+from debvisor.strain import Strain
+
+#: What machines ask. The rest is pages, which people ask: only those are counted, take their time and can fail.
+TECHNICAL = ("/health/live", "/health/ready", "/version", "/metrics")
 
 
 class Service:
@@ -26,10 +33,21 @@ class Service:
         self.release = release.load()
         self.backends = Backends(config.database, config.redis)
         self.metrics = Metrics(self.release.version)
+        self.strain = Strain(config, self.release)
 
     def unready(self) -> str | None:
         """Why the service can't do its work, if it can't."""
-        return self.release.defect(self.settings) or self.backends.trouble()
+        return self.release.defect(self.settings) or self.backends.trouble() or self._misfit()
+
+    def _misfit(self) -> str | None:
+        """Why this release can't work on the schema that it finds."""
+        if self.settings.knob("any-schema") is not None:
+            return None
+        try:
+            accounts.address_of(self.backends, self.release, "")
+        except psycopg2.Error as error:
+            return f"schema: {str(error).strip()}"
+        return None
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -59,14 +77,26 @@ class Handler(BaseHTTPRequestHandler):
         self._answer({"/login": self._login})
 
     def _answer(self, routes: dict) -> None:
+        path = self.path.partition("?")[0]
+        if path in TECHNICAL:
+            return self._route(routes, path)
         began = time.monotonic()
         self._status = 500
         try:
-            routes.get(self.path.partition("?")[0], lambda: self._send(404, "no such page\n"))()
-        except (psycopg2.Error, redis.RedisError) as error:
-            self._send(503, f"not available: {str(error).strip()}\n")
+            time.sleep(self.service.strain.seconds())
+            if self.service.strain.fails(may=path == "/" and not self._cookie("session")):
+                return self._send(500, "this release has a defect\n")
+            self._route(routes, path)
         finally:
             self.service.metrics.count(self._status, time.monotonic() - began)
+
+    def _route(self, routes: dict, path: str) -> None:
+        try:
+            routes.get(path, lambda: self._send(404, "no such page\n"))()
+        except psycopg2.ProgrammingError as error:
+            self._send(500, f"the database is not as this release expects it: {str(error).strip()}\n")
+        except (psycopg2.Error, redis.RedisError) as error:
+            self._send(503, f"not available: {str(error).strip()}\n")
 
     def _live(self) -> None:
         self._send(200, "live\n")
@@ -79,14 +109,16 @@ class Handler(BaseHTTPRequestHandler):
         user = accounts.user_of(self.service.backends, self._cookie("session"))
         if user is None:
             return self._redirect("/login")
+        address = accounts.address_of(self.service.backends, self.service.release, user)
         seen = self.service.backends.cache.incr("dashboard:seen")
-        self._html(200, pages.dashboard(user, self.service.release.version, seen))
+        self._html(200, pages.dashboard(user, address, self.service.release.version, seen))
 
     def _login_form(self) -> None:
         csrf = secrets.token_urlsafe(16)
         self._html(200, pages.login(csrf), cookie=("csrf", csrf))
 
     def _login(self) -> None:
+        hold(self.service.settings.knobs, "login-hold")
         length = min(int(self.headers.get("Content-Length", 0)), 64 * 1024)
         form = {k: v[0] for k, v in parse_qs(self.rfile.read(length).decode()).items()}
         csrf = self._cookie("csrf")
@@ -148,4 +180,6 @@ def main() -> None:
     with Server((config.host, config.port), Handler) as server:
         print(f"debvisor {service.release.version} listens on {config.host}:{config.port}", flush=True)
         notify(f"READY=1\nSTATUS=version {service.release.version}")
+        if service.release.dies_after is not None:
+            threading.Timer(service.release.dies_after, os._exit, [1]).start()
         server.serve_forever()

@@ -124,6 +124,10 @@ fn create(bed: &Bed, image: &str) -> Result<(), String> {
     ] {
         names.extend(["--add-host".to_owned(), format!("{alias}:{}", machine.address)]);
     }
+    // What watches the service, or asks it, finds the hosts by name.
+    for host in &bed.hosts {
+        names.extend(["--add-host".to_owned(), format!("{}.bed:{}", host.name, host.address)]);
+    }
     each(bed.machines(), |machine| {
         let mut more = names.clone();
         if machine == &bed.infra {

@@ -1,0 +1,1 @@
+"""Three forges' APIs, served from one state file."""
