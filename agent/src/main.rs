@@ -34,6 +34,8 @@ Files:
                                trees: {/srv/debvisor-src: {remote: origin}}
                                commands: [[\"/usr/bin/debvisor-cli\", \"db\", \"*\"]]
                                (\"*\" is one argument, \"**\" at the end any rest)
+                               secrets: {panel: {file: /etc/dv-agent/panel.password,
+                                                 origins: [\"http://localhost:8080\"]}}
   /var/lib/dv-agent/           identity/, ledger/ and epoch
 
 Environment:

@@ -6,6 +6,7 @@ mod compose;
 pub(crate) mod git;
 pub(crate) mod image;
 mod run;
+mod smoke;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod unit;
@@ -123,10 +124,10 @@ pub(crate) async fn perform(operation: &Operation, context: &Context) -> Attempt
         Operation::Verify { probing, min_healthy_time, healthy_deadline } => {
             verify::verify(context, probing, *min_healthy_time, *healthy_deadline).await
         }
+        Operation::Smoke { smoke, base } => smoke::smoke(context, smoke, base.as_deref()).await,
         Operation::Backup { .. }
         | Operation::Migrate { .. }
         | Operation::Downgrade { .. }
-        | Operation::Smoke { .. }
         | Operation::Arm { .. }
         | Operation::Confirm => {
             Err(OpResult::Refused("this agent does not know the operation".to_owned()).into())

@@ -3,7 +3,7 @@
 mod command;
 mod grpc;
 mod http;
-mod tcp;
+pub(crate) mod tcp;
 pub(crate) mod verdict;
 
 use std::time::Duration;
