@@ -36,7 +36,7 @@ Files:
                                (\"*\" is one argument, \"**\" at the end any rest)
                                secrets: {panel: {file: /etc/dv-agent/panel.password,
                                                  origins: [\"http://localhost:8080\"]}}
-  /var/lib/dv-agent/           identity/, ledger/ and epoch
+  /var/lib/dv-agent/           identity/, ledger/, switches/ and epoch
 
 Environment:
   RUST_LOG                     what is logged: error, warn, info (usual), debug

@@ -1,6 +1,7 @@
 //! What the agent can do, one file each. By the time one of these is called the policy has allowed it and
 //! its intent is on the disk.
 
+mod arm;
 mod checkout;
 mod compose;
 pub(crate) mod git;
@@ -14,7 +15,7 @@ mod verify;
 
 use std::sync::{Arc, OnceLock};
 
-use dv_types::{Evidence, OpResult, Operation, outcome::Output};
+use dv_types::{CommandId, Evidence, OpResult, Operation, outcome::Output};
 
 use crate::{
     config::Config,
@@ -23,10 +24,13 @@ use crate::{
     policy::Policy,
     ports::{EngineError, Ports, Units, UnitsError},
     progress::Progress,
+    switch::Switches,
 };
 
 /// What an operation works with.
 pub(crate) struct Context {
+    pub(crate) command: CommandId,
+    pub(crate) switches: Switches,
     pub(crate) config: Config,
     pub(crate) ports: Ports,
     pub(crate) policy: Policy,
@@ -61,7 +65,7 @@ impl Attempt {
         Self { output, ..self }
     }
 
-    fn with_evidence(self, evidence: Evidence) -> Self {
+    pub(crate) fn with_evidence(self, evidence: Evidence) -> Self {
         Self { evidence: Some(evidence), ..self }
     }
 }
@@ -125,11 +129,9 @@ pub(crate) async fn perform(operation: &Operation, context: &Context) -> Attempt
             verify::verify(context, probing, *min_healthy_time, *healthy_deadline).await
         }
         Operation::Smoke { smoke, base } => smoke::smoke(context, smoke, base.as_deref()).await,
-        Operation::Backup { .. }
-        | Operation::Migrate { .. }
-        | Operation::Downgrade { .. }
-        | Operation::Arm { .. }
-        | Operation::Confirm => {
+        Operation::Arm { within, revert } => arm::arm(context, *within, revert).await,
+        Operation::Confirm => arm::confirm(context).await,
+        Operation::Backup { .. } | Operation::Migrate { .. } | Operation::Downgrade { .. } => {
             Err(OpResult::Refused("this agent does not know the operation".to_owned()).into())
         }
     };
