@@ -13,6 +13,7 @@ use crate::{
     outbox::Outbox,
     outside, process,
     runner::Runner,
+    switch::{self, Clock, Switches},
 };
 
 /// The agent can't start.
@@ -37,6 +38,9 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
         tracing::warn!(%error, "orphans of commands can't be adopted; some may outlive their deadline");
     }
 
+    let switches = Switches::open(config.switches_dir(), Clock::of_host())
+        .map_err(at(&config.switches_dir()))?;
+
     let outbox = Arc::new(Outbox::default());
     let status = Arc::new(Status::default());
     let ports = adapter::ports(&config);
@@ -44,14 +48,17 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
         config.clone(),
         ports,
         ledger,
+        switches,
         Arc::clone(&outbox),
         Arc::clone(&status),
     ));
     let instance = format!("{:032x}", outside::unique());
     notify::ready(&status);
+    let switches = switch::watch(Arc::clone(&runner));
     let link = Link { config, runner, outbox, fence: Arc::new(fence), status, instance };
     tokio::select! {
         () = link.hold() => {}
+        () = switches => {}
         () = stop => {
             notify::stopping();
             // At once, and before anything looks at how they ended: they did not fail, they were left.

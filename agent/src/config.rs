@@ -65,6 +65,10 @@ impl Config {
         self.state_dir.join("ledger")
     }
 
+    pub(crate) fn switches_dir(&self) -> PathBuf {
+        self.state_dir.join("switches")
+    }
+
     pub(crate) fn epoch_file(&self) -> PathBuf {
         self.state_dir.join("epoch")
     }

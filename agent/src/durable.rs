@@ -38,6 +38,12 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// The same, and when this returns it is gone after a power cut too.
+pub(crate) fn remove_for_good(path: &Path) -> io::Result<()> {
+    remove(path)?;
+    sync_directory(path)
+}
+
 /// Makes a directory that only its owner can enter, with what leads to it.
 pub(crate) fn private_directory(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;

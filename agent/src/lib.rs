@@ -25,6 +25,7 @@
 //! - A command becomes an outcome: `link` → `runner` → `machine` decides, `policy` allows,
 //!   `ledger` writes the intent, `operations` acts, `ledger` writes the outcome, `outbox` sends it,
 //!   and sends it again at each connection until it is acknowledged.
+//! - `switch` holds what takes the host back if nobody confirms it in time, and does that by itself.
 //! - Each operation is a task of its own with a deadline. One that is stuck holds up nothing else.
 //! - There is one thread. What waits for the disk or for `/proc` goes to a helper thread that ends soon.
 
@@ -51,6 +52,7 @@ mod probe;
 mod process;
 mod progress;
 mod runner;
+mod switch;
 mod watch;
 mod words;
 

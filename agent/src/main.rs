@@ -35,9 +35,10 @@ Files:
                                commands: [[\"/usr/bin/debvisor-cli\", \"db\", \"*\"]]
                                (\"*\" is one argument, \"**\" at the end any rest)
                                files: [/var/backups/debvisor/*.dump]
-                               secrets: {smoke: {file: /etc/debvisor/smoke, origins: [\"http://localhost:8080\"]}}
+                               secrets: {panel: {file: /etc/dv-agent/panel.password,
+                                                 origins: [\"http://localhost:8080\"]}}
   ~/.docker/config.json        log-ins for registries, as `docker login` writes them
-  /var/lib/dv-agent/           identity/, ledger/ and epoch
+  /var/lib/dv-agent/           identity/, ledger/, switches/ and epoch
 
 Environment:
   RUST_LOG                     what is logged: error, warn, info (usual), debug

@@ -1,6 +1,7 @@
 //! What the agent can do, one file each. By the time one of these is called the policy has allowed it and
 //! its intent is on the disk.
 
+mod arm;
 mod backup;
 pub(crate) mod checkout;
 mod command;
@@ -11,6 +12,7 @@ pub(crate) mod image;
 mod migrate;
 mod run;
 pub(crate) mod schema;
+mod smoke;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod unit;
@@ -18,7 +20,7 @@ mod verify;
 
 use std::sync::{Arc, OnceLock};
 
-use dv_types::{Evidence, OpResult, Operation, outcome::Output};
+use dv_types::{CommandId, Evidence, OpResult, Operation, outcome::Output};
 
 use crate::{
     config::Config,
@@ -27,10 +29,13 @@ use crate::{
     policy::Policy,
     ports::{EngineError, Ports, Units, UnitsError},
     progress::Progress,
+    switch::Switches,
 };
 
 /// What an operation works with.
 pub(crate) struct Context {
+    pub(crate) command: CommandId,
+    pub(crate) switches: Switches,
     pub(crate) config: Config,
     pub(crate) ports: Ports,
     pub(crate) policy: Policy,
@@ -69,7 +74,7 @@ impl Attempt {
         Self { output, ..self }
     }
 
-    fn with_evidence(self, evidence: Evidence) -> Self {
+    pub(crate) fn with_evidence(self, evidence: Evidence) -> Self {
         Self { evidence: Some(evidence), ..self }
     }
 }
@@ -139,9 +144,9 @@ pub(crate) async fn perform(operation: &Operation, context: &Context) -> Attempt
         Operation::Downgrade { check, downgrade, head, .. } => {
             downgrade::downgrade(context, check, downgrade, head.as_deref()).await
         }
-        Operation::Smoke { .. } | Operation::Arm { .. } | Operation::Confirm => {
-            Err(OpResult::Refused("this agent does not know the operation".to_owned()).into())
-        }
+        Operation::Smoke { smoke, base } => smoke::smoke(context, smoke, base.as_deref()).await,
+        Operation::Arm { within, revert } => arm::arm(context, *within, revert).await,
+        Operation::Confirm => arm::confirm(context).await,
     };
     ended.unwrap_or_else(|halt| *halt)
 }

@@ -1,11 +1,24 @@
 //! The clock, chance and the surroundings: what the agent takes from outside, in one place.
 
+use std::time::Duration;
+
 use dv_types::Timestamp;
 
 /// The host's clock.
 #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
 pub(crate) fn now() -> Timestamp {
     Timestamp::now()
+}
+
+/// Which start of the host this is; empty if that can't be read.
+pub(crate) fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+/// The time since the host was started, its sleep included. Nobody can set this clock.
+pub(crate) fn since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// Any number from 0 to 1.

@@ -163,6 +163,19 @@ impl Policy {
                     "secrets.{name}.origins: it may be sent nowhere; list origins, like http://localhost:8080"
                 ));
             }
+            // What is not an origin would match none, and nobody would know why.
+            let is_origin = |text: &String| {
+                url::Url::parse(text).is_ok_and(|url| {
+                    matches!(url.scheme(), "http" | "https")
+                        && url[url::Position::BeforePath..] == *"/"
+                        && url[url::Position::BeforeUsername..url::Position::BeforeHost].is_empty()
+                })
+            };
+            if let Some(origin) = origins.iter().find(|origin| !is_origin(origin)) {
+                return Err(format!(
+                    "secrets.{name}.origins: {origin:?} is not an origin; write it like http://localhost:8080"
+                ));
+            }
         }
         if let Some(unit) = self.units.iter().find(|unit| !unit.contains('.')) {
             return Err(format!(

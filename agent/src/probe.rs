@@ -3,7 +3,7 @@
 mod command;
 mod grpc;
 pub(crate) mod http;
-mod tcp;
+pub(crate) mod tcp;
 pub(crate) mod verdict;
 
 use std::time::Duration;

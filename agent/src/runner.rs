@@ -9,8 +9,11 @@ use std::{
     time::Duration,
 };
 
-use dv_types::{Command, CommandId, OpResult, Operation, Outcome, Span, Timestamp};
-use tokio::time::Instant;
+use dv_types::{Command, CommandId, OpResult, Operation, Outcome, RolloutId, Span, Timestamp};
+use tokio::{
+    sync::{OwnedRwLockReadGuard, RwLock},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -26,6 +29,7 @@ use crate::{
     policy::Policy,
     ports::Ports,
     progress::Progress,
+    switch::Switches,
 };
 use queue::{Queue, Turn};
 
@@ -36,12 +40,18 @@ const DISK_PAUSE: Duration = Duration::from_secs(2);
 /// How often it is said what an operation waits for: a line may be lost.
 const REMINDER: Duration = Duration::from_secs(5);
 
+/// Held by a command that changes the host: no switch takes it back meanwhile. The others need none.
+pub(crate) type Pass = Option<OwnedRwLockReadGuard<()>>;
+
 /// What carries out this host's commands.
 pub(crate) struct Runner {
     pub(crate) config: Config,
     pub(crate) ports: Ports,
     pub(crate) background: Background,
     ledger: Ledger,
+    pub(crate) switches: Switches,
+    /// Open to many commands that change the host, or to one switch that takes it back.
+    pub(crate) gate: Arc<RwLock<()>>,
     outbox: Arc<Outbox>,
     status: Arc<Status>,
     running: Mutex<BTreeMap<CommandId, CancellationToken>>,
@@ -55,11 +65,24 @@ impl Runner {
         config: Config,
         ports: Ports,
         ledger: Ledger,
+        switches: Switches,
         outbox: Arc<Outbox>,
         status: Arc<Status>,
     ) -> Self {
-        let (background, running, queue, unwritten) = Default::default();
-        Self { config, ports, background, ledger, outbox, status, running, queue, unwritten }
+        let (background, gate, running, queue, unwritten) = Default::default();
+        Self {
+            config,
+            ports,
+            background,
+            ledger,
+            switches,
+            gate,
+            outbox,
+            status,
+            running,
+            queue,
+            unwritten,
+        }
     }
 
     /// Does `command`, unless it is known; sends its outcome in any case.
@@ -94,6 +117,13 @@ impl Runner {
             return;
         }
         self.task(id, |runner, _| async move { runner.call_off(id).await });
+    }
+
+    /// Calls off whatever is under way for `rollout`.
+    pub(crate) fn call_off_all_of(&self, rollout: RolloutId) {
+        for (_, cancel) in lock(&self.running).iter().filter(|(id, _)| id.rollout == rollout) {
+            cancel.cancel();
+        }
     }
 
     /// The coordinator has the outcome of `id`.
@@ -247,21 +277,23 @@ impl Runner {
     async fn begin(&self, command: Command, cancel: CancellationToken, turn: &Turn) -> Outcome {
         let Command { id, operation, .. } = command;
         let ready = async {
+            // The turn first: who holds a pass while it waits would hold up a switch that fires.
             self.wait(id, turn, &cancel).await?;
+            let pass = self.admit(id, &operation, &cancel).await?;
             let resumed = match &operation {
                 Operation::Checkout { tree, .. } => self.is_unfinished(tree).await,
                 _ => false,
             };
             let mut context = self.context(id, &operation, cancel, resumed)?;
             context.mark = operations::mark(&operation, &context).await?;
-            Ok::<_, Halt>(context)
+            Ok::<_, Halt>((context, pass))
         };
         let ready = ready.await;
         let mut entry = entry(id, Some(operation.clone()));
-        let context = match ready {
-            Ok(context) => {
+        let (context, pass) = match ready {
+            Ok((context, pass)) => {
                 entry.mark = context.mark.clone();
-                context
+                (context, pass)
             }
             Err(halt) => return self.end(entry, *halt, None).await,
         };
@@ -272,7 +304,7 @@ impl Runner {
             lock(&self.unwritten).insert(id, outcome.clone());
             return outcome;
         }
-        self.act(entry, operation, context).await
+        self.act(entry, operation, context, pass).await
     }
 
     /// Does again, or does at last, what was begun before the agent died.
@@ -287,26 +319,50 @@ impl Runner {
         entry.unfinished = true;
         let ready = async {
             self.wait(entry.id, turn, &cancel).await?;
-            self.context(entry.id, &operation, cancel, true)
+            let pass = self.admit(entry.id, &operation, &cancel).await?;
+            Ok::<_, Halt>((self.context(entry.id, &operation, cancel, true)?, pass))
         };
         match ready.await {
-            Ok(mut context) => {
+            Ok((mut context, pass)) => {
                 context.mark = entry.mark.clone();
-                self.act(entry, operation, context).await
+                self.act(entry, operation, context, pass).await
             }
             Err(halt) => self.end(entry, *halt, None).await,
         }
     }
 
     /// Acts, and writes the outcome.
-    async fn act(&self, entry: Entry, operation: Operation, context: Context) -> Outcome {
+    async fn act(
+        &self,
+        entry: Entry,
+        operation: Operation,
+        context: Context,
+        pass: Pass,
+    ) -> Outcome {
         if context.limits.is_cancelled() {
+            drop(pass);
             return self.end(entry, OpResult::Cancelled.into(), None).await;
         }
-        let (id, limit, began) = (entry.id, operation.time_limit(), Instant::now());
+        let began = Instant::now();
+        let attempt = self.perform(entry.id, operation, context, pass).await;
+        self.end(entry, attempt, Some(began.elapsed())).await
+    }
+
+    /// Performs, whatever happens, and ends soon after the operation's own limit.
+    pub(crate) async fn perform(
+        &self,
+        id: CommandId,
+        operation: Operation,
+        context: Context,
+        pass: Pass,
+    ) -> Attempt {
+        let limit = operation.time_limit();
         self.status.began(id, operation.to_string());
         // A task of its own: a panic in it is an outcome, not the end of the agent.
-        let task = tokio::spawn(async move { operations::perform(&operation, &context).await });
+        let task = tokio::spawn(async move {
+            let _pass = pass;
+            operations::perform(&operation, &context).await
+        });
         let abort = task.abort_handle();
         let attempt = match tokio::time::timeout(limit.get() + LENIENCE, task).await {
             Ok(Ok(attempt)) => attempt,
@@ -319,13 +375,50 @@ impl Runner {
             }
         };
         self.status.ended(id);
-        self.end(entry, attempt, Some(began.elapsed())).await
+        attempt
+    }
+
+    /// Lets a command begin: not before a switch that fires has ended, and not at all once that of its own
+    /// rollout has fired. What was taken back is not to be done again by a coordinator that missed it.
+    async fn admit(
+        &self,
+        id: CommandId,
+        operation: &Operation,
+        cancel: &CancellationToken,
+    ) -> Result<Pass, Halt> {
+        let stays_out = operation.touches()
+            || matches!(operation, Operation::Verify { .. } | Operation::Confirm);
+        loop {
+            if stays_out && let Some(answer) = self.switches.reverted(id.rollout).await {
+                return Err(Box::new(answer));
+            }
+            if !operation.touches() {
+                return Ok(None);
+            }
+            let pass = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(OpResult::Cancelled.into()),
+                pass = Arc::clone(&self.gate).read_owned() => pass,
+            };
+            if !self.switches.is_firing(id.rollout) {
+                return Ok(Some(pass));
+            }
+        }
+    }
+
+    /// What was called off because the host goes back is answered so, once it has gone back.
+    async fn overtaken(&self, id: CommandId, attempt: Attempt) -> Attempt {
+        match attempt.result {
+            OpResult::Cancelled => self.switches.reverted(id.rollout).await.unwrap_or(attempt),
+            _ => attempt,
+        }
     }
 
     /// Writes the outcome, before anybody hears of it.
     async fn end(&self, mut entry: Entry, attempt: Attempt, took: Option<Duration>) -> Outcome {
         let took = Span::from(took.unwrap_or_default());
         entry.unfinished = (entry.unfinished || attempt.unfinished) && !attempt.result.is_done();
+        let attempt = self.overtaken(entry.id, attempt).await;
         let outcome = outcome(entry.id, entry.began, took, attempt);
         entry.outcome = Some(outcome.clone());
         loop {
@@ -351,12 +444,16 @@ impl Runner {
         mark: &UnitMark,
     ) -> Result<Option<Attempt>, Halt> {
         let Some(operation) = &entry.operation else { return Ok(None) };
+        // systemd would take the restart on the way back for the one that is asked about.
+        if let Some(answer) = self.switches.reverted(entry.id.rollout).await {
+            return Ok(Some(answer));
+        }
         let context = self.context(entry.id, operation, CancellationToken::new(), true)?;
         operations::unit::settle(&context, unit, mark).await
     }
 
     /// The policy is read anew for each operation, so that an edit counts at once.
-    fn context(
+    pub(crate) fn context(
         &self,
         id: CommandId,
         operation: &Operation,
@@ -368,6 +465,8 @@ impl Runner {
             .map_err(|e| refused(e.to_string()))?;
         policy.allows_all(&operation.subjects()).map_err(refused)?;
         Ok(Context {
+            command: id,
+            switches: self.switches.clone(),
             config: self.config.clone(),
             ports: self.ports.clone(),
             policy,
@@ -400,7 +499,7 @@ fn cut_off(result: OpResult) -> Attempt {
 }
 
 /// systemd could not be asked about a restart that the agent died in.
-fn doubtful(attempt: Attempt) -> Attempt {
+pub(crate) fn doubtful(attempt: Attempt) -> Attempt {
     let result = OpResult::Unknown(format!(
         "the agent died while it ran, and could not find out whether it was done: {}",
         attempt.result

@@ -97,6 +97,7 @@ pub async fn enrol(
 fn save(config: &Config, identity: &Identity, moves: bool) -> std::io::Result<()> {
     if moves {
         ledger::forget(&config.ledger_dir())?;
+        ledger::forget(&config.switches_dir())?;
         durable::remove(&config.epoch_file())?;
     }
     identity.save(&config.identity_dir())

@@ -1,6 +1,6 @@
 //! One stream, from the first word to the last.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use dv_proto::v1::{
     Heartbeat, Hello, Inspect, ToAgent, Watch, agent_link_client::AgentLinkClient, from_agent,
@@ -74,7 +74,7 @@ impl Session<'_> {
         let hello = from_agent::Message::Hello(Hello {
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             instance: self.link.instance.clone(),
-            boot_id: boot_id(),
+            boot_id: outside::boot_id(),
             commands: self.link.runner.unacknowledged().iter().map(ToString::to_string).collect(),
         });
         let outbound = self.link.outbox.open(hello);
@@ -190,8 +190,4 @@ fn document<T: serde::de::DeserializeOwned>(field: &'static str, text: &str) -> 
 
 fn number(text: &str) -> Result<CommandId, String> {
     text.parse().map_err(|e: dv_types::InvalidName| e.to_string())
-}
-
-fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }

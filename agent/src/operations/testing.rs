@@ -17,6 +17,7 @@ use crate::{
     policy::Policy,
     ports::{EngineError, Ports},
     progress::Progress,
+    switch::Switches,
 };
 
 /// A directory with the scripts that stand for a service's commands; they run in it.
@@ -54,6 +55,8 @@ pub(crate) fn no_ports() -> Ports {
 /// A context with an empty policy, which operations do not look at for permission.
 pub(crate) fn context(ports: Ports, limit: Span) -> Context {
     Context {
+        command: "r1-1".parse().unwrap(),
+        switches: Switches::of_test(),
         config: Config {
             coordinator: "localhost:1".into(),
             state_dir: "/nowhere".into(),

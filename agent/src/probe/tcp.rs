@@ -12,7 +12,7 @@ pub(super) async fn ask(address: &str) -> Result<(), String> {
 }
 
 /// Connects to `host:port`. `localhost` is known without asking anybody, and costs no thread.
-pub(super) async fn connect(address: &str) -> io::Result<TcpStream> {
+pub(crate) async fn connect(address: &str) -> io::Result<TcpStream> {
     let stream = match address.strip_prefix("localhost:").and_then(|port| port.parse().ok()) {
         Some(port) => {
             let four = SocketAddr::from((Ipv4Addr::LOCALHOST, port));

@@ -30,7 +30,8 @@ impl Bench {
         let ledger = Ledger::open(repositories.path("ledger"), Timestamp::UNIX_EPOCH).unwrap();
         let (outbox, status) = (Arc::new(Outbox::default()), Arc::default());
         let told = Box::pin(outbox.open(Message::Heartbeat(Default::default())));
-        let runner = Arc::new(Runner::new(config, ports, ledger, outbox, status));
+        let runner =
+            Arc::new(Runner::new(config, ports, ledger, Switches::of_test(), outbox, status));
         Self { repositories, runner, told }
     }
 
