@@ -4,7 +4,8 @@
 //! shell ── docker ── machine ──┬── bed: preflight, images, up, down
 //!                              ├── dvctl: the packaged program, from outside
 //!                              ├── outside: who answers, all the time
-//!                              ├── held: a start that waits
+//!                              ├── held: places where the service waits
+//!                              ├── database: what was done to it, and a lock
 //!                              ├── counts: what was started on a host, by its own journal
 //!                              └── scenario: one test's known beginning
 //! ```
@@ -18,6 +19,7 @@
 
 pub mod bed;
 pub mod counts;
+pub mod database;
 pub mod docker;
 pub mod dvctl;
 pub mod held;
