@@ -52,7 +52,7 @@ impl Step {
     }
 }
 
-/// In front of each step another waits here, until the test lets it go.
+/// In front of each step but the first another waits here, until the test lets it go.
 const THRESHOLD: (&str, &str) = ("h3", "check-hold-before");
 /// Where the smoke test logs in.
 const SMOKED: (&str, &str) = ("h5", "login-hold");
@@ -73,7 +73,6 @@ impl Held {
         let manifest = scenario
             .playbook(["{host: h1}", "{host: h2}"])
             .at(1, &threshold)
-            .first(&threshold)
             .with("max_parallel", "100%")
             .with("min_healthy_time", "0s");
         scenario.baseline(&manifest, "v2");
@@ -106,19 +105,24 @@ impl Held {
         self.scenario.dvctl.run(&[&command[..], arguments].concat()).exits(0);
     }
 
-    /// The step in front of `step` waits; `step` will wait before its work and after it, and its agent has stopped where
-    /// it is, so that what it is told does not get through. Then the step in front goes on.
+    /// `step` will wait before its work and after it.
     #[track_caller]
-    fn come_to(&self, step: &Step) {
+    fn hold(&self, step: &Step) {
+        turn(self.host(step.host), &step.before(), "");
+        turn(self.host(step.host), &step.after(), "");
+    }
+
+    /// The step in front of `step` waits. The agent that is to carry `step` out stops where it is, so that what it is told
+    /// does not get through; then the step in front goes on.
+    #[track_caller]
+    fn is_told(&self, step: &Step) {
         reached(self.host(THRESHOLD.0), THRESHOLD.1);
-        let host = self.host(step.host);
-        turn(host, &step.before(), "");
-        turn(host, &step.after(), "");
-        host.freeze(AGENT);
+        self.hold(step);
+        self.host(step.host).freeze(AGENT);
         self.pass_threshold();
         self.once(step.name, "to be told", |once| once.state == OnceState::Working);
-        // The next step has a threshold, too.
-        turn(self.host(THRESHOLD.0), THRESHOLD.1, "");
+        let begun = database::counts(&self.scenario.bed, step.what).0;
+        assert_eq!(begun, 0, "{} has not begun", step.name);
     }
 
     /// Waits until the coordinator answers and says this of something that happens once.
@@ -150,20 +154,19 @@ impl Held {
         self.coordinator().replace(COORDINATOR);
     }
 
-    /// The coordinator dies at every moment of a step; it was done once, and nobody was asked.
+    /// The coordinator dies when a step is told and not begun; then at every moment of it.
     #[track_caller]
     fn coordinator_dies_around(&self, step: &Step) {
-        self.come_to(step);
-        let host = self.host(step.host);
-        // Told, and not begun.
-        assert_eq!(
-            database::counts(&self.scenario.bed, step.what).0,
-            0,
-            "{} has not begun",
-            step.name
-        );
+        self.is_told(step);
         self.kill_coordinator();
-        host.thaw(AGENT);
+        self.host(step.host).thaw(AGENT);
+        self.coordinator_dies_during(step);
+    }
+
+    /// The coordinator dies at every moment of a step; it was done once, and nobody was asked.
+    #[track_caller]
+    fn coordinator_dies_during(&self, step: &Step) {
+        let host = self.host(step.host);
         // Begun, its work still to come.
         reached(host, &step.before());
         self.kill_coordinator();
@@ -213,15 +216,20 @@ impl Held {
         });
     }
 
-    /// The agent dies at every moment of a step. Before it had begun nobody is asked; from then on a person is, each
-    /// time, and it is done again only when the person says so.
+    /// The agent dies when a step is told and not begun, and nobody is asked; then at every moment of it.
     #[track_caller]
     fn agent_dies_around(&self, step: &Step) {
-        self.come_to(step);
+        self.is_told(step);
+        self.host(step.host).replace(AGENT);
+        self.agent_dies_during(step);
+    }
+
+    /// The agent dies at every moment of a step. Each time a person is asked, and it is done again only when the person
+    /// says so.
+    #[track_caller]
+    fn agent_dies_during(&self, step: &Step) {
         let bed = &self.scenario.bed;
         let host = self.host(step.host);
-        // Told, and not begun.
-        host.replace(AGENT);
         reached(host, &step.before());
         // Begun, its work still to come.
         host.replace(AGENT);
@@ -311,8 +319,9 @@ fn ended_on(host: &Machine, command: CommandId) {
 fn a_coordinator_that_dies_around_each_step_that_happens_once_has_it_done_once() {
     let held = Held::begin("once-coordinator");
     turn(held.host(SMOKED.0), SMOKED.1, "");
+    held.hold(&BACKUP);
     held.start(&[]);
-    held.coordinator_dies_around(&BACKUP);
+    held.coordinator_dies_during(&BACKUP);
     held.coordinator_dies_around(&MIGRATE);
     held.coordinator_dies_around_the_smoke_test();
     held.ended(Verdict::Succeeded);
@@ -336,8 +345,9 @@ fn a_coordinator_that_dies_around_each_step_that_happens_once_has_it_done_once()
 fn an_agent_that_dies_around_each_step_that_happens_once_leaves_a_question() {
     let held = Held::begin("once-agent");
     turn(held.host(SMOKED.0), SMOKED.1, "");
+    held.hold(&BACKUP);
     held.start(&[]);
-    held.agent_dies_around(&BACKUP);
+    held.agent_dies_during(&BACKUP);
     held.agent_dies_around(&MIGRATE);
     held.agent_dies_in_the_smoke_test();
     let id = held.ended(Verdict::Succeeded).rollout.to_string();
