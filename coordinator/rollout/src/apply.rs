@@ -227,6 +227,7 @@ impl Rollout {
                 h.given.push(Given {
                     command,
                     step,
+                    attempt,
                     since: at,
                     touches,
                     reported: false,

@@ -52,6 +52,7 @@ pub(crate) struct Flight {
 pub(crate) struct Given {
     pub(crate) command: CommandId,
     pub(crate) step: u32,
+    pub(crate) attempt: u32,
     pub(crate) since: Timestamp,
     pub(crate) touches: bool,
     pub(crate) reported: bool,
@@ -140,7 +141,14 @@ impl Host {
 
     /// Whether it was given a command that changes what it runs, and did not refuse it.
     pub(crate) fn was_touched(&self) -> bool {
-        self.given.iter().any(|g| g.touches && !g.refused)
+        !self.went_back() && self.given.iter().any(|g| g.touches && !g.refused)
+    }
+
+    /// Whether it went back by itself, all the way, because nobody confirmed it.
+    pub(crate) fn went_back(&self) -> bool {
+        let complete =
+            |g: &Given| matches!(g.evidence, Some(Evidence::Reverted { complete: true, .. }));
+        self.given.iter().rev().take_while(|g| g.attempt == self.attempt).any(complete)
     }
 
     pub(crate) fn given(&self, command: CommandId) -> Option<&Given> {

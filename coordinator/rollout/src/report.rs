@@ -243,6 +243,7 @@ impl Rollout {
             connected: host.connected,
             good: host.good,
             touched: host.touched,
+            reverted: host.went_back(),
             attempt: host.attempt,
             from: planned.from.clone(),
             to: planned.to.clone(),

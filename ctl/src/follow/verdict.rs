@@ -8,6 +8,12 @@ use crate::Exit;
 pub(crate) fn of(report: &Report) -> Exit {
     match report.state {
         State::Ended(Verdict::Succeeded) => Exit::Succeeded,
+        // Every host that was changed went back by itself.
+        State::Ended(Verdict::Failed)
+            if report.totals.touched == 0 && report.hosts.iter().any(|host| host.reverted) =>
+        {
+            Exit::RolledBack
+        }
         // What a rollback should have taken back was changed before it began.
         _ if report.totals.touched == 0
             && report.migrations.is_empty()

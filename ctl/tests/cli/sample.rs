@@ -178,6 +178,7 @@ fn one(index: usize, planned: &PlannedHost, phase: Phase) -> HostReport {
         connected: phase != Phase::Unreachable,
         good: Some(!matches!(phase, Phase::Failed | Phase::Unreachable)),
         touched,
+        reverted: false,
         attempt: 1,
         from: planned.from.clone(),
         to: planned.to.clone(),

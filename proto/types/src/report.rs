@@ -155,6 +155,9 @@ pub struct HostReport {
     pub good: Option<bool>,
     /// Given at least one command that changes what it runs.
     pub touched: bool,
+    /// It went back by itself, all the way, because nobody confirmed it in time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reverted: bool,
     /// How often it has been tried.
     pub attempt: u32,
     /// What it ran when the plan was made.

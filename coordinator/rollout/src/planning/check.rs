@@ -13,6 +13,7 @@ use super::{
     once,
     program::{Meaning, needs_version},
     select::{command, there, undos},
+    switch::{Unarmed, may_arm},
 };
 
 pub(super) fn check(
@@ -35,6 +36,7 @@ pub(super) fn check(
     versions(plan, facts, meaning, &mut notes);
     availability(plan, facts, &mut notes);
     ways_back(plan, facts, &mut notes);
+    switch(plan, &mut notes);
     notes.0
 }
 
@@ -247,6 +249,21 @@ fn ways_back(plan: &Plan, facts: &[HostFacts], notes: &mut Notes) {
         _ => "",
     };
     notes.warning(format!("have no earlier release to go back to{then}: {}", list(&nowhere)));
+}
+
+/// The dead-man's switch that the manifest asks for.
+fn switch(plan: &Plan, notes: &mut Notes) {
+    if plan.manifest.strategy.confirm_within.is_none() {
+        return;
+    }
+    let why = match may_arm(plan) {
+        Ok(()) => return,
+        Err(Unarmed::Migrations(breaking)) => {
+            format!("the code before {} could not run on the schema after it", breaking.join(", "))
+        }
+        Err(Unarmed::UnknownSchema) => "which migrations are pending is not known".to_owned(),
+    };
+    notes.warning(format!("no dead-man's switch is armed (confirm_within): {why}"));
 }
 
 /// The first few names, and how many more there are.

@@ -11,6 +11,7 @@ use super::{
     once,
     program::{self, Meaning},
     select::probing,
+    switch,
     waves::{Candidate, limits, waves},
 };
 
@@ -55,6 +56,7 @@ pub fn forward(manifest: &Manifest, version: &Version, facts: &[HostFacts], aske
         notes: Vec::new(),
     };
     plan.once = once(&mut plan, asked);
+    switch::arm(&mut plan);
     plan.notes = check(&plan, facts, asked, &meaning);
     plan
 }

@@ -11,6 +11,8 @@
 //! | `reverse` | a rollout is taken back |
 //! | `once` | what happens once, and where |
 //! | `database` | what becomes of the database when a rollout is taken back |
+//! | `way_back` | what takes one host back |
+//! | `switch` | the dead-man's switch |
 //! | `trail` | what was done to a host, and what was there before |
 //! | `catch_up` | hosts that were out of reach follow |
 
@@ -22,8 +24,10 @@ mod once;
 mod program;
 mod reverse;
 mod select;
+mod switch;
 mod trail;
 mod waves;
+mod way_back;
 
 pub use catch_up::catch_up;
 pub use database::way_back;

@@ -10,9 +10,10 @@ use dv_types::{
 use super::{
     database::{backup_step, migrate_step},
     once,
-    program::{activation, fill, needs_version, verification},
-    trail::{Trail, trails},
+    program::fill,
+    trail::trails,
     waves::{Candidate, limits, waves},
+    way_back::way_back,
 };
 use crate::Rollout;
 
@@ -29,7 +30,7 @@ pub fn reverse(of: &Rollout, catch_ups: &[Rollout], all_at_once: bool, database:
 
     for trail in trails(std::iter::once(of).chain(catch_ups)) {
         let planned = trail.planned();
-        let operations = match way_back(&trail) {
+        let operations = match way_back(&of.plan.manifest, &trail) {
             Ok(operations) => operations,
             Err(why) => {
                 let text = format!("stays as it is: {why}");
@@ -174,85 +175,4 @@ fn strategy_back(strategy: &Strategy, all_at_once: bool, hosts: u32) -> Strategy
         back.max_parallel = Some(Hosts(hosts.max(1)));
     }
     back
-}
-
-/// The operations that take a host back, or why there are none.
-fn way_back(trail: &Trail<'_>) -> Result<Vec<Operation>, String> {
-    let planned = trail.planned();
-    let manifest = trail.manifest();
-    let mut operations = Vec::new();
-    let mut at = 0;
-    let mut disturbed = false;
-    for step in &manifest.steps {
-        match step {
-            Step::Image(s) => {
-                // Pull and tag; the tags are what goes back.
-                let tagged = at + 1;
-                at += 2;
-                if !trail.was_begun(tagged) {
-                    continue;
-                }
-                let tags = trail.tags_before(tagged, &s.repository).ok_or_else(|| {
-                    format!(
-                        "what `latest` of {} was before this rollout is not known",
-                        s.repository
-                    )
-                })?;
-                let latest = tags.latest.ok_or_else(|| {
-                    format!("{} had no `latest` before this rollout", s.repository)
-                })?;
-                operations.push(Operation::RestoreTags {
-                    repository: s.repository.clone(),
-                    latest,
-                    previous: tags.previous,
-                });
-            }
-            Step::Checkout(s) => {
-                let checked_out = at;
-                at += 1;
-                if !trail.was_begun(checked_out) {
-                    continue;
-                }
-                let commit = trail.commit_before(checked_out, &s.tree);
-                operations.push(Operation::Checkout {
-                    tree: s.tree.clone(),
-                    commit: commit.ok_or_else(|| {
-                        format!("the commit of {} before this rollout is not known", s.tree)
-                    })?,
-                    timeout: s.timeout,
-                });
-            }
-            // What happened once is undone once, before the first host.
-            Step::Backup(_) | Step::Migrate(_) => {}
-            Step::Run(s) if s.once.is_some() => {}
-            Step::Run(s) => {
-                let begun = trail.was_begun(at);
-                at += 1;
-                let (true, Some(undo)) = (begun, &s.undo) else {
-                    continue;
-                };
-                if undo.iter().any(|a| needs_version(a)) && planned.from.is_none() {
-                    return Err(format!(
-                        "`undo` of `{}` needs the version before, and dv has brought none to this host",
-                        s.argv.join(" ")
-                    ));
-                }
-                operations.push(Operation::Run {
-                    argv: undo.iter().map(|a| fill(a, planned.from.as_ref())).collect(),
-                    timeout: s.timeout,
-                    repeatable: s.repeatable,
-                });
-            }
-            _ => {
-                // What was stopped must be started, even if that was never begun on the way there; what
-                // was never acted on is left alone.
-                disturbed |= trail.was_begun(at);
-                at += 1;
-                operations.extend(activation(step).filter(|_| disturbed));
-            }
-        }
-    }
-    debug_assert!(at <= trail.operations().len(), "steps and operations of a plan go together");
-    operations.extend(verification(manifest));
-    Ok(operations)
 }

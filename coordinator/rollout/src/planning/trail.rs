@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 
 use dv_types::{
-    Commit, Digest, Evidence, Finding, HostName, Manifest, Operation, Subject,
+    Commit, Digest, Evidence, Finding, HostName, Operation, Subject, Version,
     outcome::{ImageId, Tags},
     plan::PlannedHost,
 };
 
+use super::way_back::{Before, commit_found, tags_found};
 use crate::Rollout;
 
 /// A host's places in the rollouts that touched it, in their order; never empty.
@@ -41,11 +42,7 @@ impl<'r> Trail<'r> {
         rollout.planned(i)
     }
 
-    pub(super) fn manifest(&self) -> &'r Manifest {
-        &self.first().0.plan.manifest
-    }
-
-    pub(super) fn operations(&self) -> &'r [Operation] {
+    fn operations(&self) -> &'r [Operation] {
         let (rollout, i) = self.first();
         rollout.operations(i)
     }
@@ -55,12 +52,8 @@ impl<'r> Trail<'r> {
         self.0.last().and_then(|&(rollout, i)| rollout.hosts[i].serving())
     }
 
-    pub(super) fn was_begun(&self, step: usize) -> bool {
-        self.0.iter().any(|&(rollout, i)| rollout.was_begun(i, step))
-    }
-
-    fn evidence(&self, step: usize) -> impl Iterator<Item = &'r Evidence> {
-        self.0.iter().flat_map(move |&(rollout, i)| rollout.evidence(i, step))
+    fn evidence(&self, place: usize) -> impl Iterator<Item = &'r Evidence> {
+        self.0.iter().flat_map(move |&(rollout, i)| rollout.evidence(i, place))
     }
 
     /// What the plans found on the host.
@@ -68,48 +61,50 @@ impl<'r> Trail<'r> {
         self.0.iter().flat_map(|&(rollout, i)| &rollout.planned(i).before)
     }
 
-    /// The tags before `step`, which tagged an image. Who finds there already what it brings may have found
-    /// its own doing, of before an agent died or an attempt failed: then the plan knows better. A host that
-    /// did run it before has it in the plan, too.
-    pub(super) fn tags_before(&self, step: usize, repository: &str) -> Option<Tags> {
-        let Some(Operation::TagImage { digest, .. }) = self.operations().get(step) else {
+    /// Where an operation stands in the host's program, in which the dead-man's switch has its own.
+    fn place(&self, operation: usize) -> usize {
+        let operations = self.operations().iter().enumerate();
+        let mut others = operations
+            .filter(|(_, o)| !matches!(o, Operation::Arm { .. } | Operation::Confirm))
+            .map(|(place, _)| place);
+        others.nth(operation).unwrap_or(usize::MAX)
+    }
+}
+
+/// Who finds there already what an operation brings may have found its own doing, of before an agent died or an
+/// attempt failed: then the plan knows better. A host that did run it before has it in the plan, too.
+impl Before for Trail<'_> {
+    fn from(&self) -> Option<&Version> {
+        self.planned().from.as_ref()
+    }
+
+    fn was_begun(&self, operation: usize) -> bool {
+        let place = self.place(operation);
+        self.0.iter().any(|&(rollout, i)| rollout.was_begun(i, place))
+    }
+
+    fn tags_before(&self, operation: usize, repository: &str) -> Option<Tags> {
+        let place = self.place(operation);
+        let Some(Operation::TagImage { digest, .. }) = self.operations().get(place) else {
             return None;
         };
-        let by_evidence = self.evidence(step).find_map(|evidence| match evidence {
+        let by_evidence = self.evidence(place).find_map(|evidence| match evidence {
             Evidence::Tags { before, after } if !brought(digest, before, after) => Some(before),
             _ => None,
         });
-        let by_plan = || {
-            self.found().find_map(|found| match found {
-                (Subject::Image { repository: r, .. }, Finding::Image { tags, .. })
-                    if r == repository =>
-                {
-                    Some(tags)
-                }
-                _ => None,
-            })
-        };
-        by_evidence.or_else(by_plan).cloned()
+        by_evidence.or_else(|| tags_found(self.found(), repository)).cloned()
     }
 
-    /// The commit before `step`, which checked one out; the same holds.
-    pub(super) fn commit_before(&self, step: usize, tree: &str) -> Option<Commit> {
-        let Some(Operation::Checkout { commit: target, .. }) = self.operations().get(step) else {
+    fn commit_before(&self, operation: usize, tree: &str) -> Option<Commit> {
+        let place = self.place(operation);
+        let Some(Operation::Checkout { commit: target, .. }) = self.operations().get(place) else {
             return None;
         };
-        let by_evidence = self.evidence(step).find_map(|evidence| match evidence {
+        let by_evidence = self.evidence(place).find_map(|evidence| match evidence {
             Evidence::Commit { before, .. } if before != target => Some(before),
             _ => None,
         });
-        let by_plan = || {
-            self.found().find_map(|found| match found {
-                (Subject::Tree { tree: t, .. }, Finding::Tree { commit, .. }) if t == tree => {
-                    Some(commit)
-                }
-                _ => None,
-            })
-        };
-        by_evidence.or_else(by_plan).cloned()
+        by_evidence.or_else(|| commit_found(self.found(), tree)).cloned()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The rollout machine from outside: scenarios, and properties under any order of events.
 
+mod dead_man;
 mod diagram;
 mod planning;
 mod properties;

@@ -18,7 +18,31 @@ pub(super) fn check(strategy: &Strategy, hosts: &Hosts, problems: &mut Problems)
             .error("strategy.max_parallel", "with no host at once nothing happens: give 1 or more");
     }
     times(strategy, problems);
+    if let Some(within) = strategy.confirm_within {
+        confirm_within(within, strategy, problems);
+    }
     min_available(strategy, fleet, problems);
+}
+
+fn confirm_within(within: Span, strategy: &Strategy, problems: &mut Problems) {
+    let path = "strategy.confirm_within";
+    if within <= strategy.min_healthy_time {
+        problems.error(
+            path,
+            format!(
+                "{within} is over before a host has been healthy for min_healthy_time ({}), so every host would go back",
+                strategy.min_healthy_time
+            ),
+        );
+    } else if within < strategy.healthy_deadline {
+        problems.warning(
+            path,
+            format!(
+                "a host that needs more than {within} to become healthy goes back by itself, although healthy_deadline gives it {}",
+                strategy.healthy_deadline
+            ),
+        );
+    }
 }
 
 fn canary(canary: Quota, fleet: Option<u32>, problems: &mut Problems) {
