@@ -6,6 +6,8 @@
 //!                              ├── outside: who answers, all the time
 //!                              ├── held: places where the service waits
 //!                              ├── database: what was done to it, and a lock
+//!                              ├── forge: what gates ask
+//!                              ├── load: visitors, for the monitor to see
 //!                              ├── counts: what was started on a host, by its own journal
 //!                              └── scenario: one test's known beginning
 //! ```
@@ -22,8 +24,10 @@ pub mod counts;
 pub mod database;
 pub mod docker;
 pub mod dvctl;
+pub mod forge;
 pub mod held;
 pub mod http;
+pub mod load;
 pub mod machine;
 pub mod manifest;
 pub mod outside;

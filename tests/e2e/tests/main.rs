@@ -8,6 +8,7 @@
 
 mod crashed;
 mod cut_off;
+mod dead_man;
 mod failing;
 mod input;
 mod installed;

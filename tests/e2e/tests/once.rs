@@ -167,18 +167,15 @@ impl Held {
     #[track_caller]
     fn coordinator_dies_during(&self, step: &Step) {
         let host = self.host(step.host);
-        // Begun, its work still to come.
         reached(host, &step.before());
-        self.kill_coordinator();
         // In the middle of its work.
         let lock = Lock::take(&self.scenario.bed);
         let_go(host, &step.before());
         lock.is_waited_for();
         self.kill_coordinator();
         lock.release();
-        // Its work done, and the end not told; then the end told to nobody.
+        // Its work done, and its end told to nobody.
         reached(host, &step.after());
-        self.kill_coordinator();
         let told = self.once(step.name, "to be under way", |once| once.state == OnceState::Working);
         self.coordinator().freeze(COORDINATOR);
         let_go(host, &step.after());
@@ -190,12 +187,11 @@ impl Held {
         assert_eq!(database::counts(&self.scenario.bed, step.what), (1, 1), "{}", step.name);
     }
 
-    /// The coordinator dies while the smoke test logs in, and when its end was told to nobody.
+    /// The coordinator dies when the smoke test has ended and its end was told to nobody.
     #[track_caller]
     fn coordinator_dies_around_the_smoke_test(&self) {
         let host = self.host(SMOKED.0);
         reached(host, SMOKED.1);
-        self.kill_coordinator();
         let told = self.once("smoke", "to be under way", |once| once.state == OnceState::Working);
         self.coordinator().freeze(COORDINATOR);
         let_go(host, SMOKED.1);
@@ -321,6 +317,9 @@ fn a_coordinator_that_dies_around_each_step_that_happens_once_has_it_done_once()
     turn(held.host(SMOKED.0), SMOKED.1, "");
     held.hold(&BACKUP);
     held.start(&[]);
+    // It comes first, so nothing can wait in front of it: begun, its work still to come.
+    reached(held.host(BACKUP.host), &BACKUP.before());
+    held.kill_coordinator();
     held.coordinator_dies_during(&BACKUP);
     held.coordinator_dies_around(&MIGRATE);
     held.coordinator_dies_around_the_smoke_test();
