@@ -29,6 +29,7 @@ pub mod clock;
 pub mod config;
 pub mod coordinator;
 pub mod fleet;
+pub mod forge;
 pub mod identity;
 pub mod notify;
 pub mod ports;
