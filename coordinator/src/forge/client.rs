@@ -19,6 +19,10 @@ const PAGE: u32 = 100;
 /// No list is read any further.
 const PAGES: u32 = 20;
 
+/// How JSON begins.
+const THING: u8 = b'{';
+const LIST: u8 = b'[';
+
 /// Why a forge has not said what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Trouble {
@@ -79,7 +83,16 @@ impl Client {
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<T, Trouble> {
-        Ok(self.page(path, query).await?.0)
+        Ok(self.page(path, query, THING).await?.0)
+    }
+
+    /// The first page of a list.
+    pub(super) async fn first<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<Vec<T>, Trouble> {
+        Ok(self.page(path, query, LIST).await?.0)
     }
 
     /// A list, page by page. An address that comes back from the forge is never followed, only counted on from.
@@ -88,7 +101,7 @@ impl Client {
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<Vec<T>, Trouble> {
-        self.pages(path, query, |page: Vec<T>| page).await
+        self.all(path, query, LIST, |page: Vec<T>| page).await
     }
 
     /// The same, where each page has the list inside of something.
@@ -98,6 +111,16 @@ impl Client {
         query: &[(&str, &str)],
         entries: impl Fn(P) -> Vec<T>,
     ) -> Result<Vec<T>, Trouble> {
+        self.all(path, query, THING, entries).await
+    }
+
+    async fn all<P: DeserializeOwned, T>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        opens: u8,
+        entries: impl Fn(P) -> Vec<T>,
+    ) -> Result<Vec<T>, Trouble> {
         let size = PAGE.to_string();
         let mut all = Vec::new();
         for number in 1..=PAGES {
@@ -105,7 +128,7 @@ impl Client {
             // GitHub and GitLab call it per_page, Gitea limit; each leaves the other's word aside.
             let paging = [("per_page", &*size), ("limit", &*size), ("page", &*number)];
             let query: Vec<_> = query.iter().copied().chain(paging).collect();
-            let (page, more) = self.page(path, &query).await?;
+            let (page, more) = self.page(path, &query, opens).await?;
             all.extend(entries(page));
             if !more {
                 return Ok(all);
@@ -118,6 +141,7 @@ impl Client {
         &self,
         path: &[&str],
         query: &[(&str, &str)],
+        opens: u8,
     ) -> Result<(T, bool), Trouble> {
         let url = self.url(path, query)?;
         let place = url.path().to_owned();
@@ -128,6 +152,10 @@ impl Client {
         }
         let more = has_more(answer.headers());
         let body = body(answer).await?;
+        // serde would take a list for a thing as well, field by field.
+        if body.trim_ascii_start().first() != Some(&opens) {
+            return Err(Trouble::nonsense(format!("it is of another form, at {place}")));
+        }
         let page = serde_json::from_slice(&body)
             .map_err(|why| Trouble::nonsense(format!("{why}, at {place}")))?;
         Ok((page, more))

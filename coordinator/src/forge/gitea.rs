@@ -126,7 +126,7 @@ async fn pull(client: &Client, repository: &str, commit: &str) -> Result<Option<
     }
     // Where the token may not see pull requests at all, this says so.
     let recent = [("state", "closed"), ("sort", "recentupdate"), ("limit", RECENT)];
-    let pulls: Vec<Pull> = client.get(&path(repository, &["pulls"]), &recent).await?;
+    let pulls: Vec<Pull> = client.first(&path(repository, &["pulls"]), &recent).await?;
     let ended_in = |pull: &Pull| {
         pull.merged && (pull.head.sha == commit || pull.merge_commit_sha.as_deref() == Some(commit))
     };

@@ -13,6 +13,8 @@ mod config;
 mod gitea;
 mod github;
 mod gitlab;
+#[cfg(test)]
+pub(crate) mod stub;
 mod token;
 
 use std::path::Path;

@@ -12,6 +12,8 @@ mod poll;
 mod reviewed;
 mod source;
 mod tests;
+#[cfg(test)]
+mod trials;
 
 use dv_types::{GateAnswer, Plan, gate::Answer};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
