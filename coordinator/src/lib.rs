@@ -12,6 +12,8 @@
 //!               └──────────────── rollouts ◀─────┘      one driver per unfinished rollout:
 //!                                 (drivers)             news → dv_rollout → append → effects
 //!                                    │
+//!                         gates ── forge             what must hold first
+//!                                    │
 //!                      services ── store (Journal) ── ports::Store ◀── sled │ memory
 //!                     (the book)
 //! ```

@@ -7,10 +7,11 @@ use std::{
 
 use serde_json::Value;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::TcpListener,
     task::JoinHandle,
 };
+use tokio_rustls::TlsAcceptor;
 
 /// What is answered at one address.
 #[derive(Debug, Clone)]
@@ -33,7 +34,7 @@ struct State {
 
 /// It serves until it is dropped.
 pub(crate) struct Stub {
-    port: u16,
+    url: String,
     state: Arc<Mutex<State>>,
     serving: JoinHandle<()>,
 }
@@ -47,26 +48,45 @@ impl Drop for Stub {
 impl Stub {
     /// A forge that lets nobody in without this header; `""` lets everybody in.
     pub(crate) async fn start(token: &str) -> Self {
+        Self::over(token, None).await
+    }
+
+    /// The same over TLS.
+    pub(crate) async fn over(token: &str, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let token = Some(token.to_ascii_lowercase()).filter(|token| !token.is_empty());
         let state = Arc::new(Mutex::new(State { token, ..State::default() }));
         let known = Arc::clone(&state);
+        let url = match tls {
+            None => format!("http://127.0.0.1:{port}"),
+            Some(_) => format!("https://localhost:{port}"),
+        };
         let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&known)));
+                let (tls, known) = (tls.clone(), Arc::clone(&known));
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream, known).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, known).await;
+                            }
+                        }
+                    }
+                });
             }
         });
-        Self { port, state, serving }
+        Self { url, state, serving }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.url.clone()
     }
 
     /// Answers this at `path`, from now on.
     pub(crate) fn on(&self, path: &str, body: &Value) {
-        self.pages(path, &[body.clone()]);
+        self.pages(path, std::slice::from_ref(body));
     }
 
     /// The same in pages.
@@ -107,7 +127,7 @@ impl Stub {
     }
 }
 
-async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
+async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<Mutex<State>>) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         match stream.read_u8().await {
@@ -157,4 +177,5 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
     text.push_str("\r\n");
     let _ = stream.write_all(text.as_bytes()).await;
     let _ = stream.write_all(&body).await;
+    let _ = stream.shutdown().await;
 }

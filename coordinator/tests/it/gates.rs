@@ -186,10 +186,9 @@ async fn only_those_who_are_named_override_a_gate() {
     site.configure(|config| config.may_override = None);
     let _running = site.start().await;
     let mut operator = site.operator();
-    let _agents = fleet_again(&site, &world).await;
+    // The host enrols once more.
+    let _agents = fleet(&site, &world, 1).await;
     say(&mut operator, &id, &over(), "it is urgent").await.unwrap();
-    // Asked again, it still can't tell; what is overridden is not waited for.
-    let _ = say(&mut operator, &id, &Verb::Resume, "").await;
     let (records, report) = operator.follow(&id).await;
     assert_eq!(report.state, State::Ended(Verdict::Succeeded));
     assert!(records.iter().any(|record| matches!(
@@ -201,11 +200,6 @@ async fn only_those_who_are_named_override_a_gate() {
     let id = operator.start_rollout(at_the_start("still urgent")).await.unwrap().into_inner();
     let (_, report) = operator.follow(&id.rollout).await;
     assert_eq!(report.state, State::Ended(Verdict::Succeeded));
-}
-
-/// A host that enrols once more, at a coordinator that was started anew.
-async fn fleet_again(site: &Site, world: &World) -> Vec<super::support::Agent> {
-    fleet(site, world, 1).await
 }
 
 const SECRET: &str = "s3cret-of-the-forge";

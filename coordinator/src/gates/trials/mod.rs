@@ -4,12 +4,13 @@ mod gitea;
 mod github;
 mod gitlab;
 
-use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt as _, sync::Arc, time::Duration};
 
 use dv_types::{
     gate::Answer,
     manifest::{Reviewed, Tests},
 };
+use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use serde_json::{Value, json};
 
 use super::{Reply, reviewed, source, tests};
@@ -260,6 +261,45 @@ fn read(trial: &Trial, path: &str) -> Value {
     let mut found = Value::Null;
     trial.stub.change(path, |body| found = body.clone());
     found
+}
+
+#[tokio::test]
+async fn only_the_certificates_that_are_named_are_trusted() {
+    let named = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let key = PrivateKeyDer::try_from(named.signing_key.serialize_der()).unwrap();
+    let tls = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![named.cert.der().clone()], key)
+        .unwrap();
+    let stub = Stub::over("", Some(Arc::new(tls).into())).await;
+    stub.on("/repos/acme/app/commits/v2", &json!({ "sha": COMMIT }));
+
+    let directory = tempfile::tempdir().unwrap();
+    let ca_file = directory.path().join("ca.pem");
+    let ask = async |pem: Option<String>| {
+        if let Some(pem) = &pem {
+            fs::write(&ca_file, pem).unwrap();
+        }
+        let config = ForgeConfig {
+            kind: Kind::Github,
+            url: Some(stub.url()),
+            token_file: None,
+            credential: None,
+            ca_file: pem.map(|_| ca_file.clone()),
+        };
+        Forge::open(&config, None)?.commit("acme/app", "v2").await
+    };
+    assert_eq!(ask(Some(named.cert.pem())).await, Ok(COMMIT.to_owned()));
+    for pem in [Some(other.cert.pem()), None] {
+        let why = ask(pem).await.unwrap_err().to_string();
+        assert!(why.contains("certificate"), "{why}");
+    }
+    let why = ask(Some("nothing".to_owned())).await.unwrap_err().to_string();
+    assert!(why.contains("there is no certificate in it"), "{why}");
 }
 
 /// A label may hold a commit; then it is that commit, or nothing.

@@ -13,8 +13,8 @@ pub(super) fn check(gates: &Gates, problems: &mut Problems) {
     let repository = |at: &str, text: &str, problems: &mut Problems| {
         let parts: Vec<_> = text.split('/').collect();
         let bad =
-            |part: &&str| part.is_empty() || part.contains(char::is_whitespace) || *part == "..";
-        if parts.len() < 2 || parts.iter().any(|part| bad(&part)) {
+            |part: &str| part.is_empty() || part.contains(char::is_whitespace) || part == "..";
+        if parts.len() < 2 || parts.iter().any(|part| bad(part)) {
             problems.error(
                 format!("gates.{at}.repository"),
                 format!("{text:?} is not a repository: write owner/name"),
