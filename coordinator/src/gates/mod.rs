@@ -20,6 +20,11 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 
 use crate::rollouts::Rollouts;
 
+/// Characters of a line.
+const LINE: usize = 500;
+/// Bytes of all evidence of an answer.
+const EVIDENCE: usize = 5 * 1024;
+
 /// What a gate says, and on what it is based.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Reply {
@@ -62,9 +67,36 @@ pub(crate) async fn ask(
 }
 
 async fn answer(rollouts: &Rollouts, plan: &Plan, gate: &str) -> GateAnswer {
-    let Reply { answer, why, evidence } = reply(rollouts, plan, gate).await;
+    let Reply { answer, why, evidence } = kept(reply(rollouts, plan, gate).await);
     tracing::info!(service = %plan.service, version = %plan.version, gate, %answer, why, "a gate answered");
     GateAnswer { gate: gate.to_owned(), answer, why, evidence }
+}
+
+/// What of it is kept: a record holds only so much, whatever the fleet's size, and hosts and forges say what they like.
+fn kept(reply: Reply) -> Reply {
+    let Reply { answer, why, evidence } = reply;
+    let (mut kept, mut size) = (Vec::new(), 0);
+    let count = evidence.len();
+    for line in evidence {
+        let line = plain(&line);
+        size += line.len();
+        if size > EVIDENCE {
+            kept.push(format!("and {} more", count - kept.len()));
+            break;
+        }
+        kept.push(line);
+    }
+    Reply { answer, why: plain(&why), evidence: kept }
+}
+
+/// One line, not too long, and nothing in it that a terminal would obey.
+fn plain(text: &str) -> String {
+    let mut line: String = text.replace(char::is_control, " ");
+    if let Some((end, _)) = line.char_indices().nth(LINE) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
 }
 
 async fn reply(rollouts: &Rollouts, plan: &Plan, gate: &str) -> Reply {
@@ -95,4 +127,24 @@ async fn reply(rollouts: &Rollouts, plan: &Plan, gate: &str) -> Reply {
         _ => None,
     };
     known.unwrap_or_else(|| Reply::cannot_tell("this coordinator does not know the gate"))
+}
+
+#[cfg(test)]
+mod keeping {
+    use super::*;
+    use crate::store::VALUE_LIMIT;
+
+    #[test]
+    fn an_answer_fits_into_a_record_whatever_is_said() {
+        let evidence = (0..5000).map(|n| format!("web{n}: \"agent\" 0.1.0\u{1b}[2J\n"));
+        let reply = kept(Reply::fail("\"€".repeat(9000)).with(evidence));
+        assert!(serde_json::to_vec(&reply.evidence).unwrap().len() < VALUE_LIMIT / 2);
+        assert!(serde_json::to_vec(&reply.why).unwrap().len() < VALUE_LIMIT / 4);
+        assert!(reply.why.ends_with('…'));
+        let last = reply.evidence.last().unwrap();
+        assert_eq!(*last, format!("and {} more", 5000 - (reply.evidence.len() - 1)));
+        assert!(!reply.evidence.concat().contains(char::is_control));
+        let few = Reply::pass("so").with(["a".to_owned(), "b".to_owned()]);
+        assert_eq!(kept(few.clone()), few);
+    }
 }
