@@ -217,6 +217,8 @@ fn refused(answer: &Response, place: &str) -> Trouble {
             let to = text(headers, header::LOCATION.as_str()).unwrap_or("elsewhere");
             format!("it has moved to {to}: write its new name")
         }
+        // GitHub's word for a commit that it does not have.
+        422 => "it does not know it".to_owned(),
         500.. => "it has a trouble of its own: try again later".to_owned(),
         _ => "that was not expected".to_owned(),
     };

@@ -128,10 +128,11 @@ async fn all_is_well() {
 #[tokio::test]
 async fn what_the_forge_does_not_say_is_not_told() {
     type Case = (u16, &'static [(&'static str, &'static str)], &'static str);
-    let cases: [Case; 9] = [
+    let cases: [Case; 10] = [
         (401, &[], "does not take the token"),
         (403, &[], "may not see it"),
         (404, &[], "404 at"),
+        (422, &[], "does not know it"),
         (500, &[], "a trouble of its own"),
         (503, &[], "a trouble of its own"),
         (301, &[("location", "https://else.example.com/x")], "moved to https://else.example.com/x"),
