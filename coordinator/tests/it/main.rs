@@ -5,6 +5,7 @@
 mod authorisation;
 mod enrolment;
 mod fleet;
+mod gates;
 mod identity;
 mod journal;
 mod program;

@@ -39,6 +39,10 @@ struct Hosts {
     /// The highest epoch that each host has heard.
     epochs: BTreeMap<String, Epoch>,
     gates: BTreeMap<String, watch::Sender<bool>>,
+    /// What is found of a subject, by its name; the last is found again and again.
+    findings: BTreeMap<String, Vec<Finding>>,
+    /// How far the hosts' clocks are ahead.
+    ahead: Span,
 }
 
 impl World {
@@ -52,6 +56,16 @@ impl World {
 
     pub(crate) fn print(&self, text: String) {
         self.with(|hosts| hosts.chatter = text);
+    }
+
+    /// From now on this is found of a subject, one after the other.
+    pub(crate) fn find(&self, subject: &str, findings: Vec<Finding>) {
+        self.with(|hosts| hosts.findings.insert(subject.to_owned(), findings));
+    }
+
+    /// The hosts' clocks go ahead so far.
+    pub(crate) fn clocks_ahead(&self, by: Span) {
+        self.with(|hosts| hosts.ahead = by);
     }
 
     pub(crate) fn version(&self, host: &str) -> Option<String> {
@@ -98,6 +112,11 @@ impl World {
 }
 
 impl Hosts {
+    fn found(&mut self, subject: &Subject) -> Option<Finding> {
+        let findings = self.findings.get_mut(&subject.to_string())?;
+        Some(if findings.len() > 1 { findings.remove(0) } else { findings[0].clone() })
+    }
+
     fn gate(&mut self, host: &str) -> &watch::Sender<bool> {
         self.gates.entry(host.to_owned()).or_insert_with(|| watch::Sender::new(false))
     }
@@ -311,9 +330,16 @@ impl Ledger {
         let subjects: Vec<Subject> = from_json("subjects_json", &inspect.subjects_json).unwrap();
         let findings: Vec<_> = subjects
             .iter()
-            .map(|subject| match subject {
-                Subject::Unit { .. } => Finding::Unit { active: "active".to_owned() },
-                _ => Finding::Allowed,
+            .map(|subject| {
+                let found = self.world.with(|hosts| hosts.found(subject));
+                found.unwrap_or_else(|| match subject {
+                    Subject::Unit { .. } => Finding::Unit { active: "active".to_owned() },
+                    Subject::Clock => {
+                        let ahead = self.world.with(|hosts| hosts.ahead);
+                        Finding::Clock { now: ahead.after(Timestamp::now()) }
+                    }
+                    _ => Finding::Allowed,
+                })
             })
             .collect();
         self.say(from_agent::Message::Facts(v1::Facts {

@@ -68,6 +68,7 @@ impl Site {
             names: vec!["localhost".to_owned()],
             // An agent that stalls for a while is not silent yet.
             heartbeat: Span::from_secs(2),
+            ..Config::default()
         };
         Self { _directory: directory, store, clock, config }
     }
@@ -75,6 +76,11 @@ impl Site {
     /// From the next start on, agents say so often that they are there.
     pub(crate) fn beat_every(&mut self, heartbeat: Span) {
         self.config.heartbeat = heartbeat;
+    }
+
+    /// From the next start on, this is its configuration.
+    pub(crate) fn configure(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
     }
 
     /// Starts a coordinator; after the first time, at the same address.
