@@ -35,7 +35,7 @@ pub struct Reading {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errors: Option<f64>,
     /// The latency histogram: upper bounds in seconds, and how many requests were at most so slow.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "buckets")]
     pub buckets: Vec<(f64, f64)>,
     /// How long the probes took, asked once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,6 +48,43 @@ pub struct Reading {
 // Readings are compared as what was sent, never computed.
 impl Eq for Reading {}
 
+/// JSON has no infinity, and the last bound of a histogram is: it is written `"+Inf"`, as in Prometheus' format.
+mod buckets {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Bound {
+        Finite(f64),
+        Word(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        buckets: &[(f64, f64)],
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let written = buckets.iter().map(|&(bound, count)| match bound.is_finite() {
+            true => (Bound::Finite(bound), count),
+            false => (Bound::Word("+Inf".to_owned()), count),
+        });
+        written.collect::<Vec<_>>().serialize(to)
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(
+        from: D,
+    ) -> Result<Vec<(f64, f64)>, D::Error> {
+        let read = Vec::<(Bound, f64)>::deserialize(from)?.into_iter();
+        read.map(|(bound, count)| match bound {
+            Bound::Finite(bound) => Ok((bound, count)),
+            Bound::Word(word) if word == "+Inf" => Ok((f64::INFINITY, count)),
+            Bound::Word(word) => {
+                Err(serde::de::Error::custom(format!("{word:?} is not the bound of a bucket")))
+            }
+        })
+        .collect()
+    }
+}
+
 /// What was seen in one interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
@@ -56,6 +93,9 @@ pub struct Sample {
     /// Of the hosts that still run the old one, over the same time; nothing where there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old: Option<Seen>,
+    /// Why something was not seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 /// A group of hosts in one interval.
@@ -103,5 +143,24 @@ impl fmt::Display for MonitorVerdict {
             Self::Fail => "fail",
             Self::Inconclusive => "inconclusive",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reading;
+
+    #[test]
+    fn a_histogram_survives_the_wire() {
+        let reading = Reading {
+            requests: Some(7.0),
+            errors: None,
+            buckets: vec![(0.1, 5.0), (f64::INFINITY, 7.0)],
+            probe: None,
+            good: None,
+        };
+        let json = serde_json::to_string(&reading).unwrap();
+        assert_eq!(json, r#"{"requests":7.0,"buckets":[[0.1,5.0],["+Inf",7.0]]}"#);
+        assert_eq!(serde_json::from_str::<Reading>(&json).unwrap(), reading);
     }
 }
