@@ -1,6 +1,7 @@
 //! The configuration file.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -8,6 +9,8 @@ use std::{
 
 use dv_types::Span;
 use serde::Deserialize;
+
+use crate::monitor::PrometheusConfig;
 
 /// By these every machine calls itself.
 const OWN: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -25,6 +28,8 @@ pub struct Config {
     pub names: Vec<String>,
     /// Time between two heartbeats of an agent.
     pub heartbeat: Span,
+    /// Where monitors ask, by the names that manifests use.
+    pub prometheus: BTreeMap<String, PrometheusConfig>,
 }
 
 impl Default for Config {
@@ -34,6 +39,7 @@ impl Default for Config {
             state_dir: "/var/lib/dv-coordinator".into(),
             names: Vec::new(),
             heartbeat: Span::from_secs(10),
+            prometheus: BTreeMap::new(),
         }
     }
 }
@@ -80,6 +86,9 @@ impl Config {
         }
         if let Some(name) = config.names.iter().find(|name| name.is_empty() || name.contains('/')) {
             return Err(format!("names: {name:?} is neither a host name nor an address"));
+        }
+        for (name, prometheus) in &config.prometheus {
+            prometheus.check().map_err(|why| format!("prometheus.{name}.{why}"))?;
         }
         Ok(config)
     }
@@ -135,6 +144,9 @@ mod tests {
             ("listen: here", "listen"),
             ("heartbeat: 1ms", "at least 100ms"),
             ("names: [\"a/b\"]", "names"),
+            ("prometheus: {main: {}}", "url"),
+            ("prometheus: {main: {url: prometheus:9090}}", "prometheus.main.url"),
+            ("prometheus: {main: {url: \"http://a.example.com\", token_file: /t}}", "clear"),
         ] {
             let why = Config::parse(text).unwrap_err();
             assert!(why.contains(part), "{text}: {why}");

@@ -13,7 +13,6 @@ use dv_types::{
 
 use traffic::{SAME, Service, Version};
 
-pub(crate) const INTERVAL: Span = Span::from_secs(10);
 const WINDOWS: u64 = 1000;
 
 /// A manifest's monitor.

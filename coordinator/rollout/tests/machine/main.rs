@@ -1,6 +1,7 @@
 //! The rollout machine from outside: scenarios, and properties under any order of events.
 
 mod diagram;
+mod monitor;
 mod planning;
 mod properties;
 mod relapse;
