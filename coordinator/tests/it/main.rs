@@ -7,6 +7,7 @@ mod enrolment;
 mod fleet;
 mod identity;
 mod journal;
+mod monitor;
 mod program;
 mod recovery;
 mod rollout;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Span;
 
@@ -34,8 +34,9 @@ pub struct Reading {
     /// Failed requests so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errors: Option<f64>,
-    /// The latency histogram: upper bounds in seconds, and how many requests were at most so slow.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "buckets")]
+    /// The latency histogram: upper bounds in seconds, and how many requests were at most so slow. The last
+    /// bound is infinite; JSON has no number for that, and says `null`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "buckets")]
     pub buckets: Vec<(f64, f64)>,
     /// How long the probes took, asked once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,41 +49,9 @@ pub struct Reading {
 // Readings are compared as what was sent, never computed.
 impl Eq for Reading {}
 
-/// JSON has no infinity, and the last bound of a histogram is: it is written `"+Inf"`, as in Prometheus' format.
-mod buckets {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(untagged)]
-    enum Bound {
-        Finite(f64),
-        Word(String),
-    }
-
-    pub(super) fn serialize<S: Serializer>(
-        buckets: &[(f64, f64)],
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        let written = buckets.iter().map(|&(bound, count)| match bound.is_finite() {
-            true => (Bound::Finite(bound), count),
-            false => (Bound::Word("+Inf".to_owned()), count),
-        });
-        written.collect::<Vec<_>>().serialize(to)
-    }
-
-    pub(super) fn deserialize<'d, D: Deserializer<'d>>(
-        from: D,
-    ) -> Result<Vec<(f64, f64)>, D::Error> {
-        let read = Vec::<(Bound, f64)>::deserialize(from)?.into_iter();
-        read.map(|(bound, count)| match bound {
-            Bound::Finite(bound) => Ok((bound, count)),
-            Bound::Word(word) if word == "+Inf" => Ok((f64::INFINITY, count)),
-            Bound::Word(word) => {
-                Err(serde::de::Error::custom(format!("{word:?} is not the bound of a bucket")))
-            }
-        })
-        .collect()
-    }
+fn buckets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(f64, f64)>, D::Error> {
+    let buckets = Vec::<(Option<f64>, f64)>::deserialize(deserializer)?;
+    Ok(buckets.into_iter().map(|(bound, count)| (bound.unwrap_or(f64::INFINITY), count)).collect())
 }
 
 /// What was seen in one interval.
@@ -148,19 +117,14 @@ impl fmt::Display for MonitorVerdict {
 
 #[cfg(test)]
 mod tests {
-    use super::Reading;
+    use super::*;
 
     #[test]
-    fn a_histogram_survives_the_wire() {
-        let reading = Reading {
-            requests: Some(7.0),
-            errors: None,
-            buckets: vec![(0.1, 5.0), (f64::INFINITY, 7.0)],
-            probe: None,
-            good: None,
-        };
-        let json = serde_json::to_string(&reading).unwrap();
-        assert_eq!(json, r#"{"requests":7.0,"buckets":[[0.1,5.0],["+Inf",7.0]]}"#);
-        assert_eq!(serde_json::from_str::<Reading>(&json).unwrap(), reading);
+    fn the_last_bucket_survives_its_document() {
+        let buckets = vec![(0.5, 1.0), (f64::INFINITY, 2.0)];
+        let reading =
+            Reading { requests: Some(2.0), errors: Some(0.0), buckets, probe: None, good: None };
+        let text = serde_json::to_string(&reading).unwrap();
+        assert_eq!(serde_json::from_str::<Reading>(&text).unwrap(), reading, "{text}");
     }
 }
