@@ -40,7 +40,7 @@ fn a_service_that_fails_is_condemned_long_before_the_end() {
 
 #[test]
 fn one_burst_does_not_speak_for_the_version() {
-    let mut samples = vec![alone(500.0, 30.0, None)];
+    let mut samples = vec![alone(500.0, 60.0, None)];
     samples.resize(90, alone(500.0, 0.0, None));
     let (verdict, why, _) = verdict(&monitor(ERRORS), &samples);
     assert_eq!(verdict, Pass, "{why}");
