@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn the_fewest_intervals_that_can_tell() {
         let new: Vec<_> = (0..FEWEST).map(|n| 1.0 + n as f64).collect();
-        let test = MannWhitney::of(&new, &vec![0.0; FEWEST]).unwrap();
+        let test = MannWhitney::of(&new, &[0.0; FEWEST]).unwrap();
         assert!(test.cliffs_delta() > DELTA);
         // Of a significance of 1 %, for two questions at so many looks.
         assert!(test.p_greater() < 0.01 / (2 * FEWEST) as f64);

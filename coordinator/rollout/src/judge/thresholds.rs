@@ -39,7 +39,8 @@ impl Case<'_> {
         let all = above.iter().filter(|above| **above).count();
         let stays = above.len() >= RUN && above[above.len() - RUN..].iter().all(|above| *above);
         let enough = self.new.requests >= self.monitor.min_requests as f64;
-        if !stays && !(over && enough && 2 * all > above.len()) {
+        let mostly = over && enough && 2 * all > above.len();
+        if !(stays || mostly) {
             return None;
         }
         let times = format!("above the threshold in {all} of {} intervals", above.len());
