@@ -10,7 +10,7 @@ use std::{
 use dv_types::Span;
 use serde::Deserialize;
 
-use crate::forge::ForgeConfig;
+use crate::{forge::ForgeConfig, monitor::PrometheusConfig};
 
 /// By these every machine calls itself.
 const OWN: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -36,6 +36,8 @@ pub struct Config {
     /// Where systemd puts the credentials of the unit.
     #[serde(skip)]
     pub credentials: Option<PathBuf>,
+    /// Where monitors ask, by the names that manifests use.
+    pub prometheus: BTreeMap<String, PrometheusConfig>,
 }
 
 impl Default for Config {
@@ -48,6 +50,7 @@ impl Default for Config {
             forges: BTreeMap::new(),
             may_override: None,
             credentials: None,
+            prometheus: BTreeMap::new(),
         }
     }
 }
@@ -97,6 +100,9 @@ impl Config {
         }
         for (name, forge) in &config.forges {
             forge.check().map_err(|why| format!("forges.{name}.{why}"))?;
+        }
+        for (name, prometheus) in &config.prometheus {
+            prometheus.check().map_err(|why| format!("prometheus.{name}.{why}"))?;
         }
         Ok(config)
     }
@@ -173,6 +179,9 @@ mod tests {
                 "forges: {main: {kind: github, url: \"http://a.example.com\", token_file: /a}}",
                 "clear",
             ),
+            ("prometheus: {main: {}}", "url"),
+            ("prometheus: {main: {url: prometheus:9090}}", "prometheus.main.url"),
+            ("prometheus: {main: {url: \"http://a.example.com\", token_file: /t}}", "clear"),
         ] {
             let why = Config::parse(text).unwrap_err();
             assert!(why.contains(part), "{text}: {why}");

@@ -8,6 +8,7 @@ mod fleet;
 mod gates;
 mod identity;
 mod journal;
+mod monitor;
 mod program;
 mod recovery;
 mod rollout;
