@@ -8,8 +8,9 @@ mod secret;
 
 use std::{os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
 
-use dv_types::{Commit, Finding, Probe, Subject, probe::Probing};
+use dv_types::{Commit, Finding, Probe, Span, Subject, probe::Probing};
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use crate::{
     limits::Limits,
@@ -51,16 +52,22 @@ pub(crate) async fn inspect(
     let findings = join_all(subjects.iter().map(|subject| find(runner, &policy, subject)));
     let healthy = async {
         let probing = probing.filter(|probing| policy.allows_all(&commands(probing)).is_ok())?;
-        Some(probe::round(probing).await.is_ok())
+        let began = Instant::now();
+        let good = probe::round(probing).await.is_ok();
+        Some((good, Span::from(began.elapsed())))
     };
-    let (mut findings, healthy) = tokio::join!(findings, healthy);
-    // The time of the answer, however long the rest of it took.
+    let (mut findings, probed) = tokio::join!(findings, healthy);
     for finding in &mut findings {
-        if let Finding::Clock { now } = finding {
-            *now = outside::now();
+        match finding {
+            // The time of the answer, however long the rest of it took.
+            Finding::Clock { now } => *now = outside::now(),
+            Finding::Metrics(reading) => {
+                (reading.good, reading.probe) = probed.unzip();
+            }
+            _ => {}
         }
     }
-    (findings, healthy)
+    (findings, probed.map(|(good, _)| good))
 }
 
 /// What the policy must list for the probes.

@@ -1,6 +1,7 @@
 //! The configuration file.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -8,6 +9,8 @@ use std::{
 
 use dv_types::Span;
 use serde::Deserialize;
+
+use crate::{forge::ForgeConfig, monitor::PrometheusConfig};
 
 /// By these every machine calls itself.
 const OWN: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -25,6 +28,16 @@ pub struct Config {
     pub names: Vec<String>,
     /// Time between two heartbeats of an agent.
     pub heartbeat: Span,
+    /// Where the gates `reviewed` and `tests` ask, by the names that manifests use.
+    pub forges: BTreeMap<String, ForgeConfig>,
+    /// The operators who may override gates; everybody, where the line is not there.
+    #[serde(rename = "override")]
+    pub may_override: Option<Vec<String>>,
+    /// Where systemd puts the credentials of the unit.
+    #[serde(skip)]
+    pub credentials: Option<PathBuf>,
+    /// Where monitors ask, by the names that manifests use.
+    pub prometheus: BTreeMap<String, PrometheusConfig>,
 }
 
 impl Default for Config {
@@ -34,6 +47,10 @@ impl Default for Config {
             state_dir: "/var/lib/dv-coordinator".into(),
             names: Vec::new(),
             heartbeat: Span::from_secs(10),
+            forges: BTreeMap::new(),
+            may_override: None,
+            credentials: None,
+            prometheus: BTreeMap::new(),
         }
     }
 }
@@ -81,7 +98,21 @@ impl Config {
         if let Some(name) = config.names.iter().find(|name| name.is_empty() || name.contains('/')) {
             return Err(format!("names: {name:?} is neither a host name nor an address"));
         }
+        for (name, forge) in &config.forges {
+            forge.check().map_err(|why| format!("forges.{name}.{why}"))?;
+        }
+        for (name, prometheus) in &config.prometheus {
+            prometheus.check().map_err(|why| format!("prometheus.{name}.{why}"))?;
+        }
         Ok(config)
+    }
+
+    /// Whether this operator may go on in spite of a gate; if not, who may.
+    pub fn check_override(&self, operator: &str) -> Result<(), Vec<String>> {
+        match &self.may_override {
+            Some(may) if !may.iter().any(|name| name == operator) => Err(may.clone()),
+            _ => Ok(()),
+        }
     }
 
     /// The names for the server's certificate: those of the file, and always those by which this machine calls
@@ -135,9 +166,44 @@ mod tests {
             ("listen: here", "listen"),
             ("heartbeat: 1ms", "at least 100ms"),
             ("names: [\"a/b\"]", "names"),
+            ("forges: {main: {kind: svn}}", "svn"),
+            ("forges: {main: {kind: gitea}}", "forges.main.url"),
+            ("forges: {main: {kind: gitlab, url: git.example.com}}", "forges.main.url"),
+            ("forges: {main: {kind: github, token: abc}}", "token"),
+            (
+                "forges: {main: {kind: github, token_file: /a, credential: b}}",
+                "forges.main.credential",
+            ),
+            ("forges: {main: {kind: github, credential: ../b}}", "forges.main.credential"),
+            (
+                "forges: {main: {kind: github, url: \"http://a.example.com\", token_file: /a}}",
+                "clear",
+            ),
+            ("prometheus: {main: {}}", "url"),
+            ("prometheus: {main: {url: prometheus:9090}}", "prometheus.main.url"),
+            ("prometheus: {main: {url: \"http://a.example.com\", token_file: /t}}", "clear"),
         ] {
             let why = Config::parse(text).unwrap_err();
             assert!(why.contains(part), "{text}: {why}");
         }
+    }
+
+    #[test]
+    fn a_forge_is_where_its_kind_usually_is() {
+        let text = "forges:\n  main: {kind: github, token_file: /etc/dv-coordinator/forge.token}\n  \
+                    own: {kind: gitlab, url: https://git.example.com, ca_file: /etc/ssl/own.pem}\n";
+        let config = Config::parse(text).unwrap();
+        assert_eq!(config.forges["main"].api(), "https://api.github.com");
+        assert_eq!(config.forges["own"].api(), "https://git.example.com/api/v4");
+    }
+
+    #[test]
+    fn who_may_override_is_everybody_or_those_who_are_named() {
+        assert_eq!(Config::default().check_override("bob"), Ok(()));
+        let config = Config::parse("override: [alice, carol]").unwrap();
+        assert_eq!(config.check_override("alice"), Ok(()));
+        assert_eq!(config.check_override("bob").unwrap_err(), ["alice", "carol"]);
+        let nobody = Config::parse("override: []").unwrap();
+        assert!(nobody.check_override("alice").unwrap_err().is_empty());
     }
 }

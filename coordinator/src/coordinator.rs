@@ -114,7 +114,13 @@ impl Coordinator {
         let journal = Journal::open(store, now).await?;
         let fleet = Arc::new(Fleet::new(Arc::clone(&clock), journal.hosts().await?));
         let book = Book::read(&journal).await?;
-        let rollouts = Rollouts::new(journal.clone(), Arc::clone(&clock), Arc::clone(&fleet), book);
+        let rollouts = Rollouts::new(
+            journal.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&fleet),
+            book,
+            config.clone(),
+        );
         tracing::info!(epoch = %journal.epoch(), hosts = fleet.count().1, "a new reign begins");
         recover(&rollouts).await?;
 

@@ -12,6 +12,8 @@
 //!               └──────────────── rollouts ◀─────┘      one driver per unfinished rollout:
 //!                                 (drivers)             news → dv_rollout → append → effects
 //!                                    │
+//!                         gates ── forge             what must hold first
+//!                                    │
 //!                      services ── store (Journal) ── ports::Store ◀── sled │ memory
 //!                     (the book)
 //! ```
@@ -29,7 +31,9 @@ pub mod clock;
 pub mod config;
 pub mod coordinator;
 pub mod fleet;
+pub mod forge;
 pub mod identity;
+pub mod monitor;
 pub mod notify;
 pub mod ports;
 pub mod store;
@@ -42,7 +46,6 @@ mod enrolment;
 mod files;
 mod follow;
 mod gates;
-mod monitor;
 mod planner;
 mod recover;
 mod refusal;

@@ -41,7 +41,8 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(config: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
-    let config = Config::read(config)?;
+    let mut config = Config::read(config)?;
+    config.credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let state_dir = config.state_dir.clone();

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use dv_rollout::planning::{self, Asked};
-use dv_types::{HostFacts, HostName, Manifest, Plan, Version, plan::Severity};
+use dv_types::{
+    HostFacts, HostName, Manifest, Plan, Version,
+    plan::{Note, Severity},
+};
 
 use crate::{
     fleet::{HostView, Question},
@@ -64,7 +67,23 @@ pub(crate) async fn plan(
         })
         .collect();
     drop(book);
-    Ok(planning::forward(manifest, version, &facts, &asked))
+    let mut plan = planning::forward(manifest, version, &facts, &asked);
+    plan.notes.extend(unknown_prometheus(rollouts, manifest));
+    Ok(plan)
+}
+
+/// A monitor that will see nothing, because the Prometheus that it is to ask is not configured here.
+fn unknown_prometheus(rollouts: &Rollouts, manifest: &Manifest) -> Option<Note> {
+    let source = &manifest.monitor.as_ref()?.prometheus.as_ref()?.source;
+    let unknown = !rollouts.config.prometheus.contains_key(source);
+    unknown.then(|| Note {
+        severity: Severity::Warning,
+        host: None,
+        text: format!(
+            "monitor.prometheus.source: the coordinator's configuration has no {source} under `prometheus`, so nothing \
+             will be seen and the rollout pauses"
+        ),
+    })
 }
 
 /// What concerns what happens once: the hosts that may do it, and where the database's schema stands.

@@ -62,6 +62,20 @@ pub enum Refusal {
         /// The plan's hash now.
         now: String,
     },
+    /// The operator may not override gates.
+    #[error(
+        "operator {operator} may not override gates: {}",
+        match &may[..] {
+            [] => "coordinator.yaml lets nobody".to_owned(),
+            may => format!("coordinator.yaml lets only {}", may.join(", ")),
+        }
+    )]
+    MayNotOverride {
+        /// Who asked.
+        operator: String,
+        /// Who may.
+        may: Vec<String>,
+    },
     /// There is no such rollout.
     #[error("there is no rollout {0}: see `dvctl rollout history`")]
     NoRollout(RolloutId),
@@ -126,7 +140,9 @@ impl From<Refusal> for tonic::Status {
             | Refusal::NothingToRollBack(_)
             | Refusal::Rejected(_) => Self::failed_precondition(text),
             Refusal::NoRollout(_) => Self::not_found(text),
-            Refusal::Token(_) | Refusal::WrongHost { .. } => Self::permission_denied(text),
+            Refusal::Token(_) | Refusal::WrongHost { .. } | Refusal::MayNotOverride { .. } => {
+                Self::permission_denied(text)
+            }
             Refusal::Identity(IdentityError::Request(_)) => Self::invalid_argument(text),
             Refusal::Identity(_) | Refusal::Stuck(_) => Self::internal(text),
             Refusal::Store(StoreError::TooLarge { .. }) => Self::invalid_argument(text),

@@ -37,6 +37,9 @@ pub(crate) async fn start(rollouts: &Arc<Rollouts>, wish: Wish) -> Result<Rollou
             "--override needs a --reason: it stays in the record".to_owned(),
         ));
     }
+    if !overrides.is_empty() {
+        may_override(rollouts, &by)?;
+    }
     // Before the hosts are asked, and again when nobody else can begin any more.
     permitted(rollouts, &manifest, &version, force)?;
     let plan = planner::accept(planner::plan(rollouts, &manifest, &version).await?)?;
@@ -60,6 +63,12 @@ pub(crate) async fn start(rollouts: &Arc<Rollouts>, wish: Wish) -> Result<Rollou
         tracing::error!(rollout = %id, %why, "the version stays marked as bad");
     }
     Ok(id)
+}
+
+/// Whether this operator may go on in spite of a gate.
+pub(crate) fn may_override(rollouts: &Rollouts, operator: &str) -> Result<(), Refusal> {
+    (rollouts.config.check_override(operator))
+        .map_err(|may| Refusal::MayNotOverride { operator: operator.to_owned(), may })
 }
 
 /// Whether the service is free and the version not bad; true if it is bad and forced.

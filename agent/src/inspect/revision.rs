@@ -52,8 +52,10 @@ pub(super) async fn find(
     tokio::time::timeout(patience, answer).await.unwrap_or_else(|_| {
         Err(match pulls.progress(&reference) {
             None => format!("no answer of the engine within {}", Span::from(patience)),
-            Some(how) if how.is_empty() => format!("still pulling {reference}; ask again"),
-            Some(how) => format!("still pulling {reference} ({how}); ask again"),
+            Some(how) => {
+                let how = if how.is_empty() { how } else { format!(" ({how})") };
+                format!("{} {reference}{how}; ask again", Finding::STILL_PULLING)
+            }
         })
     })
 }

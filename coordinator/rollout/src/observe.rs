@@ -31,7 +31,7 @@ impl Rollout {
                     .collect())
             }
             (Event::Sampled { sample }, _) => {
-                let awaited = self.watch_under_way().is_some();
+                let awaited = self.awaits_samples();
                 let fact = || Fact::Sampled { sample: sample.clone() };
                 Ok(awaited.then(fact).into_iter().collect())
             }

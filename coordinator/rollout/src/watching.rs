@@ -44,7 +44,8 @@ impl Rollout {
         };
         let Some(judgement) = &watch.judgement else {
             let monitor = self.plan.monitor.as_ref()?;
-            let judgement = judge::judge(monitor, &watch.samples, window.after(watch.since) <= now);
+            let judgement =
+                judge::judge(monitor, &watch.samples, window, window.after(watch.since) <= now);
             return Some(judgement.map(|judgement| Fact::Judged { watching, judgement }));
         };
         if watch.accepted {
@@ -64,6 +65,15 @@ impl Rollout {
     pub(crate) fn watch_under_way(&self) -> Option<(&Watch, Timestamp)> {
         let watch = self.watches.last().filter(|watch| watch.judgement.is_none())?;
         Some((watch, self.window(watch.watching)?.after(watch.since)))
+    }
+
+    /// Whether a watch is under way that has not all its samples: a rollout that is paused for a week needs no
+    /// more of them.
+    pub(crate) fn awaits_samples(&self) -> bool {
+        let (Some((watch, _)), Some(monitor)) = (self.watch_under_way(), &self.plan.monitor) else {
+            return false;
+        };
+        watch.samples.len() < judge::looks(monitor, self.watch_window(watch.watching))
     }
 
     pub(crate) fn watch_mut(&mut self, watching: Watching) -> Result<&mut Watch, String> {

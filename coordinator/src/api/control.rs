@@ -75,6 +75,9 @@ impl Control for ControlApi {
         let asked = request.into_inner();
         let id = rollout(&asked.rollout)?;
         let verb: Verb = from_json("verb_json", &asked.verb_json)?;
+        if matches!(verb, Verb::Override { .. }) {
+            starter::may_override(&self.rollouts, &by)?;
+        }
         self.rollouts.operate(id, by, verb, reason(asked.reason)?).await?;
         Ok(Response::new(v1::OperateRolloutReply {}))
     }

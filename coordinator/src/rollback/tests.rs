@@ -6,6 +6,7 @@ use dv_types::{HostName, OpResult, Outcome, Plan, Span, outcome::Output};
 use super::*;
 use crate::{
     clock::SystemClock,
+    config::Config,
     fleet::Fleet,
     follow::ITSELF,
     ports::Clock,
@@ -80,7 +81,7 @@ async fn due() -> (Arc<Rollouts>, RolloutId) {
     assert_eq!(journal.reversals_due().await.unwrap(), [id]);
     let fleet = Arc::new(Fleet::new(clock.clone(), Vec::new()));
     let book = Book::read(&journal).await.unwrap();
-    (Rollouts::new(journal, clock, fleet, book), id)
+    (Rollouts::new(journal, clock, fleet, book, Config::default()), id)
 }
 
 fn demand() -> Demand {

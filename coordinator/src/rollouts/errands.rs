@@ -17,6 +17,9 @@ impl Rollouts {
         new: &[HostName],
         old: &[HostName],
     ) {
-        monitor::watch(self, how, new, old, |sample| active.mailbox.post_sample(sample)).await;
+        let watched =
+            monitor::Watched { monitor: how, probing: active.plan.watch.as_ref(), new, old };
+        let tell = |sample| active.mailbox.post_sample(sample);
+        monitor::watch(&self.clock, &self.fleet, &self.config.prometheus, watched, tell).await;
     }
 }

@@ -25,6 +25,7 @@ use tokio::sync::{oneshot, watch as channel};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    config::Config,
     fleet::Fleet,
     ports::Clock,
     refusal::Refusal,
@@ -45,6 +46,7 @@ pub(crate) struct Rollouts {
     pub(crate) journal: Journal,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) fleet: Arc<Fleet>,
+    pub(crate) config: Config,
     book: Mutex<Book>,
     active: RwLock<BTreeMap<RolloutId, Arc<Active>>>,
     /// One rollout is made at a time.
@@ -71,11 +73,13 @@ impl Rollouts {
         clock: Arc<dyn Clock>,
         fleet: Arc<Fleet>,
         book: Book,
+        config: Config,
     ) -> Arc<Self> {
         Arc::new(Self {
             journal,
             clock,
             fleet,
+            config,
             book: Mutex::new(book),
             active: RwLock::default(),
             making: tokio::sync::Mutex::default(),

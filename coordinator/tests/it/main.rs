@@ -5,8 +5,10 @@
 mod authorisation;
 mod enrolment;
 mod fleet;
+mod gates;
 mod identity;
 mod journal;
+mod monitor;
 mod program;
 mod recovery;
 mod rollout;

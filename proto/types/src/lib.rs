@@ -14,6 +14,7 @@
 pub mod check;
 pub mod command;
 pub mod fleet;
+pub mod freeze;
 pub mod gate;
 pub mod id;
 pub mod manifest;

@@ -62,6 +62,9 @@ pub struct Sample {
     /// Of the hosts that still run the old one, over the same time; nothing where there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old: Option<Seen>,
+    /// Why something was not seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 /// A group of hosts in one interval.

@@ -156,3 +156,8 @@ pub enum Finding {
     /// It could not be found out.
     Failed(String),
 }
+
+impl Finding {
+    /// The first words of [`Finding::Failed`] where an image is still being pulled: who asks again soon may find it.
+    pub const STILL_PULLING: &str = "still pulling";
+}

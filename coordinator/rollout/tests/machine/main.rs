@@ -2,6 +2,7 @@
 
 mod dead_man;
 mod diagram;
+mod monitor;
 mod planning;
 mod properties;
 mod relapse;

@@ -12,7 +12,7 @@ use dv_proto::{
 };
 use dv_types::{
     Command, CommandId, Epoch, Finding, OpResult, Operation, Outcome, Span, Subject, Timestamp,
-    outcome::Output,
+    monitor::Reading, outcome::Output,
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -34,12 +34,32 @@ struct Hosts {
     versions: BTreeMap<String, String>,
     /// Versions that never become healthy.
     broken: BTreeSet<String>,
+    /// How versions do that do not do well.
+    traffic: BTreeMap<String, Traffic>,
+    /// What the service on each host has counted.
+    counters: BTreeMap<String, Reading>,
     /// What every command prints.
     chatter: String,
     /// The highest epoch that each host has heard.
     epochs: BTreeMap<String, Epoch>,
     gates: BTreeMap<String, watch::Sender<bool>>,
+    /// What is found of a subject, by its name; the last is found again and again.
+    findings: BTreeMap<String, Vec<Finding>>,
+    /// How far the hosts' clocks are ahead.
+    ahead: Span,
 }
+
+/// What a version does to a hundred requests.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Traffic {
+    /// So many fail.
+    pub(crate) errors: f64,
+    /// So long the slowest of them takes, in seconds.
+    pub(crate) slowest: f64,
+}
+
+/// How every version does of which nothing else is said.
+const WELL: Traffic = Traffic { errors: 0.0, slowest: 0.1 };
 
 impl World {
     fn with<T>(&self, act: impl FnOnce(&mut Hosts) -> T) -> T {
@@ -50,8 +70,28 @@ impl World {
         self.with(|hosts| hosts.broken.insert(version.to_owned()));
     }
 
+    /// From now on this version does so.
+    pub(crate) fn serve(&self, version: &str, traffic: Traffic) {
+        self.with(|hosts| hosts.traffic.insert(version.to_owned(), traffic));
+    }
+
+    /// How the version does that a host runs.
+    pub(crate) fn traffic(&self, host: &str) -> Traffic {
+        self.with(|hosts| hosts.traffic(host))
+    }
+
     pub(crate) fn print(&self, text: String) {
         self.with(|hosts| hosts.chatter = text);
+    }
+
+    /// From now on this is found of a subject, one after the other.
+    pub(crate) fn find(&self, subject: &str, findings: Vec<Finding>) {
+        self.with(|hosts| hosts.findings.insert(subject.to_owned(), findings));
+    }
+
+    /// The hosts' clocks go ahead so far.
+    pub(crate) fn clocks_ahead(&self, by: Span) {
+        self.with(|hosts| hosts.ahead = by);
     }
 
     pub(crate) fn version(&self, host: &str) -> Option<String> {
@@ -98,6 +138,38 @@ impl World {
 }
 
 impl Hosts {
+    fn found(&mut self, subject: &Subject) -> Option<Finding> {
+        let findings = self.findings.get_mut(&subject.to_string())?;
+        Some(if findings.len() > 1 { findings.remove(0) } else { findings[0].clone() })
+    }
+
+    fn traffic(&self, host: &str) -> Traffic {
+        self.versions
+            .get(host)
+            .and_then(|version| self.traffic.get(version))
+            .copied()
+            .unwrap_or(WELL)
+    }
+
+    /// A hundred requests more, and what the service has counted by then.
+    fn scrape(&mut self, host: &str) -> Reading {
+        let Traffic { errors, slowest } = self.traffic(host);
+        let none = || Reading {
+            requests: Some(0.0),
+            errors: Some(0.0),
+            buckets: [0.05, 0.1, 0.2, 0.3, 0.4, f64::INFINITY].map(|bound| (bound, 0.0)).to_vec(),
+            probe: None,
+            good: None,
+        };
+        let counted = self.counters.entry(host.to_owned()).or_insert_with(none);
+        counted.requests = counted.requests.map(|count| count + 100.0);
+        counted.errors = counted.errors.map(|count| count + errors);
+        for (bound, count) in &mut counted.buckets {
+            *count += if *bound < slowest { 90.0 } else { 100.0 };
+        }
+        counted.clone()
+    }
+
     fn gate(&mut self, host: &str) -> &watch::Sender<bool> {
         self.gates.entry(host.to_owned()).or_insert_with(|| watch::Sender::new(false))
     }
@@ -311,9 +383,28 @@ impl Ledger {
         let subjects: Vec<Subject> = from_json("subjects_json", &inspect.subjects_json).unwrap();
         let findings: Vec<_> = subjects
             .iter()
-            .map(|subject| match subject {
-                Subject::Unit { .. } => Finding::Unit { active: "active".to_owned() },
-                _ => Finding::Allowed,
+            .map(|subject| {
+                let found = self.world.with(|hosts| hosts.found(subject));
+                found.unwrap_or_else(|| match subject {
+                    Subject::Unit { .. } => Finding::Unit { active: "active".to_owned() },
+                    Subject::Clock => {
+                        let ahead = self.world.with(|hosts| hosts.ahead);
+                        Finding::Clock { now: ahead.after(Timestamp::now()) }
+                    }
+                    Subject::Metrics { metrics: Some(_) } => {
+                        Finding::Metrics(self.world.with(|hosts| hosts.scrape(&self.host)))
+                    }
+                    Subject::Metrics { metrics: None } => Finding::Metrics(Reading {
+                        requests: None,
+                        errors: None,
+                        buckets: Vec::new(),
+                        probe: Some(
+                            Duration::from_secs_f64(self.world.traffic(&self.host).slowest).into(),
+                        ),
+                        good: Some(self.healthy()),
+                    }),
+                    _ => Finding::Allowed,
+                })
             })
             .collect();
         self.say(from_agent::Message::Facts(v1::Facts {

@@ -2,6 +2,7 @@
 
 mod agent;
 pub(crate) mod operator;
+pub(crate) mod prometheus;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -9,6 +10,7 @@ use dv_coordinator::{
     clock::SystemClock,
     config::Config,
     coordinator::{Coordinator, Down},
+    monitor::PrometheusConfig,
     ports::{Clock, Store},
     store::MemoryStore,
 };
@@ -25,7 +27,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tonic::{Status, transport::Channel};
 
-pub(crate) use agent::{Agent, World};
+pub(crate) use agent::{Agent, Traffic, World};
 pub(crate) use operator::{manifest, started};
 
 /// Within this time everything happens that a test waits for.
@@ -68,13 +70,24 @@ impl Site {
             names: vec!["localhost".to_owned()],
             // An agent that stalls for a while is not silent yet.
             heartbeat: Span::from_secs(2),
+            ..Config::default()
         };
         Self { _directory: directory, store, clock, config }
+    }
+
+    /// From the next start on, manifests may name this Prometheus.
+    pub(crate) fn knows_prometheus(&mut self, name: &str, prometheus: PrometheusConfig) {
+        self.config.prometheus.insert(name.to_owned(), prometheus);
     }
 
     /// From the next start on, agents say so often that they are there.
     pub(crate) fn beat_every(&mut self, heartbeat: Span) {
         self.config.heartbeat = heartbeat;
+    }
+
+    /// From the next start on, this is its configuration.
+    pub(crate) fn configure(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
     }
 
     /// Starts a coordinator; after the first time, at the same address.

@@ -1,7 +1,13 @@
 //! The gates.
 
-use super::Problems;
-use crate::{Span, manifest::Gates};
+use jiff::tz::TimeZoneDatabase;
+
+use super::{Problems, template};
+use crate::{
+    Span,
+    freeze::Window,
+    manifest::{Freeze, Gates},
+};
 
 pub(super) fn check(gates: &Gates, problems: &mut Problems) {
     let repository = |at: &str, text: &str, problems: &mut Problems| {
@@ -15,13 +21,31 @@ pub(super) fn check(gates: &Gates, problems: &mut Problems) {
             );
         }
     };
+    let reference = |at: &str, text: &Option<String>, problems: &mut Problems| {
+        if let Some(text) = text {
+            template::check(text, "ref", &format!("gates.{at}.ref"), problems);
+        }
+    };
     if let Some(reviewed) = &gates.reviewed {
+        reference("reviewed", &reviewed.reference, problems);
+        if reviewed.branch.trim().is_empty() {
+            problems.error("gates.reviewed.branch", "the branch is empty: write main");
+        }
         repository("reviewed", &reviewed.repository, problems);
         if reviewed.approvals == 0 {
             problems.error("gates.reviewed.approvals", "0 approvals are no review: give 1 or more");
         }
     }
     if let Some(tests) = &gates.tests {
+        reference("tests", &tests.reference, problems);
+        for (i, check) in tests.checks.iter().enumerate() {
+            if check.trim().is_empty() || tests.checks[..i].contains(check) {
+                problems.error(
+                    format!("gates.tests.checks[{i}]"),
+                    format!("{check:?} is empty, or named before"),
+                );
+            }
+        }
         repository("tests", &tests.repository, problems);
         if tests.checks.is_empty() {
             problems
@@ -38,5 +62,27 @@ pub(super) fn check(gates: &Gates, problems: &mut Problems) {
             "gates.clock_skew",
             "no two clocks agree to the last bit: give a time above zero",
         );
+    }
+    if let Some(version) = &gates.agent_version
+        && let Err(why) = semver::Version::parse(version)
+    {
+        problems.error(
+            "gates.agent_version",
+            format!("{version:?} is not a version ({why}): write all of it, like 0.1.0"),
+        );
+    }
+    for (i, freeze) in gates.freeze.iter().enumerate() {
+        check_freeze(freeze, &format!("gates.freeze[{i}]"), problems);
+    }
+}
+
+/// By the zones that are compiled in: what is said of a manifest does not depend on where it is looked at.
+fn check_freeze(freeze: &Freeze, at: &str, problems: &mut Problems) {
+    if freeze.name.trim().is_empty() {
+        problems
+            .error(format!("{at}.name"), "the name is empty: whoever waits for its end is told it");
+    }
+    if let Err(why) = Window::of(freeze, &TimeZoneDatabase::bundled()) {
+        problems.error(format!("{at}.{}", why.key), why.text);
     }
 }

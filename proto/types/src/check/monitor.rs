@@ -6,16 +6,38 @@ use crate::{
     manifest::{Manifest, Monitor},
 };
 
+/// With fewer intervals a rank test can't be significant.
+const COMPARABLE: u128 = 8;
+
 pub(super) fn check(monitor: &Monitor, manifest: &Manifest, problems: &mut Problems) {
     for (key, span) in [("duration", monitor.duration), ("interval", monitor.interval)] {
         if span == Span::ZERO {
             problems.error(format!("monitor.{key}"), "no time at all: give a time above zero");
         }
     }
-    if monitor.duration < monitor.interval {
-        problems.error(
-            "monitor.duration",
-            "it is shorter than one `interval`, so nothing would be seen",
+    for (key, span) in [("duration", monitor.duration), ("canary", monitor.canary)] {
+        let intervals = span.get().as_nanos() / monitor.interval.get().as_nanos().max(1);
+        if monitor.compare.enabled && key == "canary" && (1..COMPARABLE).contains(&intervals) {
+            let text = format!(
+                "{intervals} intervals of {} are too few to compare the new hosts with the old ones: {COMPARABLE} are \
+                 needed",
+                monitor.interval
+            );
+            problems.warning("monitor.canary", text);
+        }
+        if span > Span::ZERO && span < monitor.interval {
+            problems.error(
+                format!("monitor.{key}"),
+                "it is shorter than one `interval`, so nothing would be seen",
+            );
+        }
+    }
+    let limits = &monitor.thresholds;
+    if limits.error_percent.is_none() && limits.latency_p99.is_none() {
+        problems.warning(
+            "monitor.thresholds",
+            "after the last host there are no old hosts to compare with, so without a limit nothing is judged, and the \
+             rollout pauses: give `error_percent` or `latency_p99`",
         );
     }
     if monitor.metrics.is_some() && monitor.prometheus.is_some() {

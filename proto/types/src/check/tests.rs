@@ -121,6 +121,43 @@ fn each_rule_names_its_place() {
             serde_json::json!({ "min_available": "80%", "max_parallel": "50%" }),
             &["warning strategy.min_available"],
         ),
+        ("gates", serde_json::json!({ "agent_version": "0.3" }), &["error gates.agent_version"]),
+        (
+            "gates",
+            serde_json::json!({ "freeze": [
+                { "name": "weekend", "from": "Fri 16:00", "to": "Mon 08:00", "zone": "Europe/Berlin" },
+                { "name": "", "from": "Freitag", "to": "Mon 08:00" },
+                { "name": "a", "from": "Fri 16:00", "to": "2026-12-20" },
+                { "name": "b", "from": "2026-12-21", "to": "2026-12-20" },
+                { "name": "c", "from": "Fri 16:00", "to": "Mon 08:00", "zone": "Europe/Atlantis" },
+            ] }),
+            &[
+                "error gates.freeze[1].name",
+                "error gates.freeze[1].from",
+                "error gates.freeze[2].to",
+                "error gates.freeze[3].to",
+                "error gates.freeze[4].zone",
+            ],
+        ),
+        (
+            "gates",
+            serde_json::json!({ "reviewed": {
+                "forge": "main", "repository": "app", "approvals": 0, "branch": "", "ref": "v${tag}",
+            } }),
+            &[
+                "error gates.reviewed.ref",
+                "error gates.reviewed.branch",
+                "error gates.reviewed.repository",
+                "error gates.reviewed.approvals",
+            ],
+        ),
+        (
+            "gates",
+            serde_json::json!({ "tests": {
+                "forge": "main", "repository": "a/b", "checks": ["unit", "", "unit"], "ref": "v${version}",
+            } }),
+            &["error gates.tests.checks[1]", "error gates.tests.checks[2]"],
+        ),
     ];
     for (key, value, expected) in cases {
         assert_eq!(found(|json| json[key] = value.clone()), expected, "{key}: {value}");
