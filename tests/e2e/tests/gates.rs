@@ -12,8 +12,8 @@ use serde_json::json;
 
 /// Every gate, and all of them content.
 const GOOD: [(&str, &str); 5] = [
-    ("reviewed", "{forge: main, repository: acme/debvisor, branch: main}"),
-    ("tests", "{forge: main, repository: acme/debvisor, checks: [unit, e2e]}"),
+    ("reviewed", "{forge: github, repository: acme/debvisor, branch: main}"),
+    ("tests", "{forge: github, repository: acme/debvisor, checks: [unit, e2e]}"),
     ("disk", "{path: /var/lib, free: 1MiB}"),
     ("clock_skew", "5s"),
     ("agent_version", "\"0.1.0\""),
@@ -105,7 +105,7 @@ fn each_gate_that_fails_ends_the_rollout_before_anything_is_touched() {
     forge.says(|state| state["branches"]["v2"] = json!(UNSEEN));
     gates.fails(
         "reviewed",
-        &gates.with("tests", "{forge: main, repository: acme/debvisor, checks: []}"),
+        &gates.with("tests", "{forge: github, repository: acme/debvisor, checks: []}"),
     );
     forge.says(|state| {
         state["branches"]["v2"] = json!(REVIEWED);

@@ -1,6 +1,8 @@
 //! The playbook in one rollout: a backup with proof, the migrations, the release, and the log-in that shows that it works.
 
-use dv_e2e::{database, manifest::Shape, scenario::Scenario};
+use std::fs;
+
+use dv_e2e::{database, forge::Forge, load::Load, manifest::Shape, scenario::Scenario};
 use dv_types::{
     Evidence, MigrationKind, Report,
     record::Verdict,
@@ -40,6 +42,51 @@ fn one_rollout_carries_out_the_playbook_and_what_happens_once_happened_once() {
     assert_eq!(done, [of("backup create", &tag), of("db upgrade", "v2")]);
     assert_eq!(database::migrations(bed), ["0001-users", "0002-user-email"]);
     assert_eq!(database::addresses(bed, "email"), ["ada@example.com", "grace@example.com"]);
+    the_record_has_proof(&scenario, &report);
+}
+
+/// P1 to P10 by the example that users begin with, and by its policy. Only its windows are shorter.
+#[test]
+fn the_example_carries_out_the_whole_playbook() {
+    let scenario = Scenario::begin("example");
+    let bed = &scenario.bed;
+    scenario.baseline(&scenario.manifest(Shape::Unit), "v1");
+    let read = |name| {
+        let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/examples");
+        fs::read_to_string(format!("{examples}/{name}")).expect("it is there")
+    };
+    for host in &bed.hosts {
+        host.write("/etc/dv-agent/policy.yaml", &read("policy.yaml")).expect("written");
+    }
+    let mut manifest = read("debvisor.yaml");
+    for (from, to) in [
+        ("service: debvisor", format!("service: {}", scenario.service)),
+        ("canary: 5m", "canary: 6s".to_owned()),
+        ("duration: 15m", "duration: 5s".to_owned()),
+        ("  interval: 10s", "  interval: 500ms".to_owned()),
+        ("min_requests: 500", "min_requests: 50".to_owned()),
+        ("min_healthy_time: 10s", "min_healthy_time: 1s".to_owned()),
+    ] {
+        assert!(manifest.contains(from), "the example has `{from}`");
+        manifest = manifest.replace(from, &to);
+    }
+    let path = scenario.file("example.yaml", &manifest);
+    let _forge = Forge::begin(bed, "v2");
+    let _load = Load::start(bed, 20);
+
+    // It may be a weekend.
+    let start = ["rollout", "start", &path, "--version", "v2", "--override", "freeze"];
+    let reason = ["--reason", "tests run at any time"];
+    scenario.dvctl.run(&[&start[..], &reason[..]].concat()).exits(0);
+    scenario.all_run(Shape::Unit, "v2");
+    assert_eq!(database::counts(bed, "backup create"), (1, 1));
+    assert_eq!(database::counts(bed, "db upgrade"), (1, 1));
+    let report = scenario.report();
+    let gates: Vec<_> = report.gates.iter().map(|gate| gate.gate.as_str()).collect();
+    for gate in ["reviewed", "tests", "disk", "clock_skew", "freeze"] {
+        assert!(gates.contains(&gate), "it was asked: {gates:?}");
+    }
+    assert_eq!(report.monitor.len(), 2, "canary and fleet: {:?}", report.monitor);
     the_record_has_proof(&scenario, &report);
 }
 

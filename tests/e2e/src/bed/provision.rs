@@ -47,7 +47,7 @@ pub(crate) fn coordinator(bed: &Bed, package: &Path, dvctl: &Path) -> Result<Str
 /// Where gates and monitors ask.
 const SOURCES: &str = "\
 forges:
-  main: {kind: github, url: \"http://127.0.0.1:8099/api/v3\", token_file: /etc/dv-coordinator/forge.token}
+  github: {kind: github, url: \"http://127.0.0.1:8099/api/v3\", token_file: /etc/dv-coordinator/forge.token}
 prometheus:
   main: {url: \"http://database.bed:9090\"}
 ";
