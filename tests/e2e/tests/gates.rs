@@ -8,7 +8,7 @@ use dv_e2e::{
 };
 use dv_types::{record::PauseWhy, report::State};
 use jiff::{ToSpan, Zoned};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Every gate, and all of them content.
 const GOOD: [(&str, &str); 5] = [
@@ -102,13 +102,17 @@ fn each_gate_that_fails_ends_the_rollout_before_anything_is_touched() {
     ] {
         gates.fails(gate, &gates.with(gate, yaml));
     }
-    forge.says(|state| state["branches"]["v2"] = json!(UNSEEN));
-    gates.fails(
-        "reviewed",
-        &gates.with("tests", "{forge: github, repository: acme/debvisor, checks: []}"),
-    );
+    // Tested, and seen by nobody.
+    let moved_to = |state: &mut Value, commit: &str| {
+        state["branches"]["v2"] = json!(commit);
+        for check in state["checks"].as_array_mut().expect("a list") {
+            check["sha"] = json!(commit);
+        }
+    };
+    forge.says(|state| moved_to(state, UNSEEN));
+    gates.fails("reviewed", &gates.good());
     forge.says(|state| {
-        state["branches"]["v2"] = json!(REVIEWED);
+        moved_to(state, REVIEWED);
         state["checks"][1]["result"] = json!("failure");
     });
     gates.fails("tests", &gates.good());
