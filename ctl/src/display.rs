@@ -16,8 +16,12 @@ pub(crate) mod time;
 pub(crate) mod words;
 
 #[cfg(test)]
+#[path = "../tests/cli/playbook.rs"]
+#[allow(dead_code, reason = "the command line's tests use the rest")]
+pub(crate) mod playbook;
+#[cfg(test)]
 #[path = "../tests/cli/sample.rs"]
 #[allow(dead_code, reason = "the command line's tests use the rest")]
-mod sample;
+pub(crate) mod sample;
 #[cfg(test)]
 mod tests;

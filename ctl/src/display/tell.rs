@@ -21,7 +21,8 @@ pub(crate) fn tell(record: &Record, story: &Story) -> Option<Line> {
     Some(line.pad("00:00:00 ".len() + width.max(5) + 1).append(text))
 }
 
-fn fact<'f>(fact: &'f Fact, story: &Story) -> Option<(Option<&'f HostName>, Line)> {
+/// What it says and the host that it is about.
+pub(crate) fn fact<'f>(fact: &'f Fact, story: &Story) -> Option<(Option<&'f HostName>, Line)> {
     let about = |host| story.host(host);
     Some(match fact {
         Fact::Started { by, reason, overrides } => {
