@@ -1,5 +1,6 @@
 //! Documents as text. Pure: what is shown depends on what is given, the time included.
 
+pub(crate) mod around;
 pub(crate) mod explain;
 pub(crate) mod frame;
 pub(crate) mod history;

@@ -36,6 +36,14 @@ pub(super) fn attention(dossier: &Dossier) -> Vec<String> {
     }));
     let unknown = dossier.once.iter().filter(|once| once.state == OnceState::Unknown);
     all.extend(unknown.map(|once| format!("Nobody knows whether {} was done.", once.name)));
+    let accepted = dossier.once.iter().filter(|once| {
+        let last = once.runs.last().and_then(|run| run.outcome.as_ref());
+        let failed = last.is_some_and(|outcome| !outcome.result.is_done());
+        once.state == OnceState::Done && failed && once.resolved.is_empty()
+    });
+    all.extend(
+        accepted.map(|once| format!("{} failed, and a person went on in spite of it.", once.name)),
+    );
     all.extend(database(dossier));
     for host in &dossier.hosts {
         let mut evidence =

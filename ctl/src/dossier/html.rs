@@ -82,7 +82,7 @@ fn sections(dossier: &Dossier) -> Vec<(&'static str, &'static str, Body)> {
     let all: [(bool, &str, &str, Body); 10] = [
         (true, "totals", "Totals", |d, to| list(totals(d), to)),
         (!dossier.gates.is_empty(), "gates", "Gates", |d, to| {
-            d.gates.iter().for_each(|g| gate(g, to))
+            d.gates.iter().for_each(|g| gate(g, to));
         }),
         (true, "decisions", "Decisions of people", |d, to| {
             d.decisions.iter().for_each(|one| decision(one, one.loud(d), to));
@@ -97,7 +97,7 @@ fn sections(dossier: &Dossier) -> Vec<(&'static str, &'static str, Body)> {
             d.pauses.iter().for_each(|p| pause(p, to));
         }),
         (!dossier.hosts.is_empty(), "hosts", "Hosts", |d, to| {
-            d.hosts.iter().for_each(|h| host(h, to))
+            d.hosts.iter().for_each(|h| host(h, to));
         }),
         (true, "timeline", "Everything in order", timeline),
     ];
