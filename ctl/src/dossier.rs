@@ -368,6 +368,15 @@ impl Dossier {
     }
 }
 
+impl Once {
+    /// The person by whose word, and not a host's, it stands as it does.
+    pub(crate) fn said_by(&self) -> Option<&str> {
+        let said = self.resolved.last()?;
+        let heard = self.runs.last().is_some_and(|run| run.at > said.at);
+        (!heard).then_some(said.by.as_str())
+    }
+}
+
 impl Run {
     /// Whether it was not simply done.
     pub(crate) fn went_wrong(&self) -> bool {

@@ -125,6 +125,11 @@ fn head(dossier: &Dossier, main: &mut Markup) {
         let name = name.split_once(' ').map_or(name.as_str(), |(_, name)| name);
         header.leaf("h1", "", name);
         let (_, state) = words::state(&dossier.state);
+        // A reason is a sentence of its own, not a part of the word.
+        let (state, why) = match state.split_once(": ") {
+            Some((word, why)) if matches!(dossier.state, State::Paused(_)) => (word, Some(why)),
+            _ => (state.as_str(), None),
+        };
         let tone = match dossier.state {
             State::Ended(Verdict::Succeeded) => "good",
             State::Ended(Verdict::Failed) => "bad",
@@ -132,7 +137,7 @@ fn head(dossier: &Dossier, main: &mut Markup) {
             _ => "warn",
         };
         header.element("p", &[("class", "state")], |p| {
-            badge(tone, &state, p);
+            badge(tone, state, p);
             p.text(format!(
                 " {} {}; {}",
                 if dossier.finished { "after" } else { "for" },
@@ -140,6 +145,9 @@ fn head(dossier: &Dossier, main: &mut Markup) {
                 words::totals(&dossier.totals.hosts)
             ));
         });
+        if let Some(why) = why {
+            header.leaf("p", "because", format!("It waits for a person: {why}"));
+        }
         header.element("dl", &[("class", "facts head")], |dl| {
             let reason = dossier.reason.as_deref().unwrap_or("no reason was given");
             fact("Who", &dossier.by, dl);
@@ -250,7 +258,10 @@ fn once(once: &Once, to: &mut Markup) {
     };
     let head = |line: &mut Markup| {
         line.leaf("strong", "", &once.name);
-        badge(tone, once.state.to_string(), line);
+        match once.said_by() {
+            Some(by) => badge("warn", format!("{}, says {by}", once.state), line),
+            None => badge(tone, once.state.to_string(), line),
+        }
         line.leaf("code", "", &once.operation);
     };
     let body = |body: &mut Markup| {

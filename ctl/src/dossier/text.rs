@@ -208,7 +208,10 @@ const fn once_style(state: OnceState) -> Style {
 fn once(once: &Once, page: &mut Page) {
     let line = Line::of(strong(), &once.name)
         .plain(": ")
-        .add(once_style(once.state), once.state.to_string())
+        .append(match once.said_by() {
+            Some(by) => Line::of(warning(), format!("{}, says {by}", once.state)),
+            None => Line::of(once_style(once.state), once.state.to_string()),
+        })
         .add(faint(), format!("; {}", once.operation));
     page.add(line, 2);
     for one in &once.runs {
