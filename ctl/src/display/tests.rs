@@ -4,7 +4,7 @@ use dv_types::{
     Fact, RolloutId, WaitingOn,
     plan::Kind,
     record::{PauseWhy, Verb, Verdict},
-    report::{Phase, Report, State},
+    report::{OnceState, Phase, Report, State},
 };
 
 use super::{
@@ -303,4 +303,24 @@ fn what_a_person_can_do_is_what_the_rollout_takes() {
     told.report.gates[0].answer.as_mut().unwrap().answer = dv_types::gate::Answer::Fail;
     let next = next::next(&told.report).join("\n");
     assert!(next.contains("--override reviewed --reason WHY"), "{next}");
+}
+
+#[test]
+fn an_override_is_told_although_the_gate_passes() {
+    let mut told = watching();
+    told.report.gates[0].overridden = Some("eve".to_owned());
+    let status = of(&told, 90);
+    assert!(status.contains("\ngates: pass: tests, disk\n"), "{status}");
+    assert!(status.contains("\ngate reviewed: OVERRIDDEN by eve; it says pass: "), "{status}");
+}
+
+#[test]
+fn a_failed_smoke_test_that_a_person_accepted_does_not_look_done() {
+    let mut told = failed_smoke();
+    told.report.once[2].state = OnceState::Done;
+    told.report.once[2].resolved_by = Some("ann".to_owned());
+    let status = of(&told, 90);
+    let line =
+        "smoke-canary: counts as done, says ann; failed: GET /login: 500, and 200 is expected";
+    assert!(status.contains(line), "{status}");
 }
