@@ -27,6 +27,7 @@ impl Rollout {
                 .verdict_of_a_host()
                 .or_else(|| self.verdict_of_once())
                 .or_else(|| self.budget())
+                .or_else(|| self.verdict_of_monitor(now))
                 .or_else(|| self.silence_of_once(now))
                 .or_else(|| self.silence(now))
                 .or_else(|| self.unreachable())
@@ -53,16 +54,19 @@ impl Rollout {
         })
     }
 
+    /// Whether it waits for a person because of something that went wrong, so that nothing at all is commanded.
+    pub(crate) fn has_stopped(&self) -> bool {
+        let Mode::Paused(why) = &self.mode else { return false };
+        matches!(
+            why,
+            PauseWhy::Failures { .. } | PauseWhy::Condemned { .. } | PauseWhy::Migrated { .. }
+        )
+    }
+
     /// More failures than are tolerated.
     fn budget(&self) -> Option<Fact> {
         let limits = &self.plan.limits;
-        let stopped = matches!(
-            self.mode,
-            Mode::Paused(
-                PauseWhy::Failures { .. } | PauseWhy::Condemned { .. } | PauseWhy::Migrated { .. }
-            )
-        );
-        if stopped || limits.on_failure == OnFailure::Continue {
+        if self.has_stopped() || limits.on_failure == OnFailure::Continue {
             return None;
         }
         let failed = self.index.totals.failed;
@@ -151,7 +155,8 @@ impl Rollout {
             return None;
         }
         if self.progress_deadline().is_some_and(|deadline| deadline <= now) {
-            return Some(Fact::Paused { why: PauseWhy::NoProgress });
+            let why = self.silence_of_gates().unwrap_or(PauseWhy::NoProgress);
+            return Some(Fact::Paused { why });
         }
         let mut waiting = self.index.startable.iter();
         // A host that serves may have to wait for `min_available` where one that does not need not.
@@ -169,7 +174,7 @@ impl Rollout {
         if !self.gates_hold() {
             return self.verdict_of_gates();
         }
-        self.after_wave(now)
+        self.after_wave()
     }
 
     /// The command that a host gets next; the same again where it has not answered the last.
@@ -207,7 +212,11 @@ impl Rollout {
             return fact;
         }
         let quiet = self.index.working.is_empty();
-        let rollback = rollback && self.index.totals.touched > 0;
+        // What was heard of the database since the decision may forbid what follows by itself.
+        let by_person = verdict == Verdict::Aborted;
+        let rollback = rollback
+            && self.has_way_back(by_person)
+            && (by_person || self.forbids_way_back().is_empty());
         quiet.then_some(Fact::Ended { verdict, rollback })
     }
 
@@ -238,12 +247,11 @@ impl Rollout {
         Fact::Ended { verdict: Verdict::Failed, rollback: false }
     }
 
-    /// When the lack of progress becomes news. What happens once, gates and monitors have limits of their own.
+    /// When the lack of progress becomes news. What happens once and monitors have limits of their own.
     pub(crate) fn progress_deadline(&self) -> Option<Timestamp> {
         let otherwise = self.promotion == Promotion::Awaited
             || self.once_in_flight().is_some()
-            || self.watch_under_way().is_some()
-            || !self.gates_hold();
+            || self.watch_under_way().is_some();
         let watched = self.mode == Mode::Running && !otherwise;
         watched.then(|| self.plan.limits.progress_deadline.after(self.progress))
     }

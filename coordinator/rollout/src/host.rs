@@ -118,6 +118,11 @@ impl Host {
         }
     }
 
+    /// It is done and well, and can be asked to show it.
+    pub(crate) fn proven(&self) -> bool {
+        self.phase == Phase::Healthy && self.connected
+    }
+
     /// It is back after having been out of reach.
     pub(crate) fn returned(&self) -> bool {
         self.phase == Phase::Unreachable && self.connected

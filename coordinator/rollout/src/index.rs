@@ -25,6 +25,8 @@ pub(crate) struct Index {
     pub(crate) returned: BTreeSet<usize>,
     /// Hosts under way.
     pub(crate) working: BTreeSet<usize>,
+    /// [`Host::proven`]
+    pub(crate) proven: BTreeSet<usize>,
     /// Hosts that were healthy and turned bad.
     pub(crate) relapsed: BTreeSet<usize>,
     /// [`Host::alarm`]
@@ -41,6 +43,7 @@ impl Index {
             answered: BTreeSet::new(),
             returned: BTreeSet::new(),
             working: BTreeSet::new(),
+            proven: BTreeSet::new(),
             relapsed: BTreeSet::new(),
             alarms: BTreeSet::new(),
         }
@@ -70,12 +73,13 @@ impl Index {
         }
     }
 
-    fn sets(&mut self, host: &Host) -> [(bool, &mut BTreeSet<usize>); 5] {
+    fn sets(&mut self, host: &Host) -> [(bool, &mut BTreeSet<usize>); 6] {
         [
             (host.startable(), &mut self.startable),
             (host.answered(), &mut self.answered),
             (host.returned(), &mut self.returned),
             (host.phase == Phase::Working, &mut self.working),
+            (host.proven(), &mut self.proven),
             (host.relapse.is_some(), &mut self.relapsed),
         ]
     }
