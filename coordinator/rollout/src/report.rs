@@ -104,6 +104,13 @@ impl Rollout {
                 .filter_map(|i| self.reconnect(i)),
         );
         waiting.extend(self.waiting_besides_hosts());
+        // Hosts that wait for the same are one line.
+        let mut said = Vec::new();
+        waiting.retain(|wait| {
+            let news = !said.contains(wait);
+            said.push(wait.clone());
+            news
+        });
         if waiting.is_empty() {
             let next = self.index.startable.first().and_then(|&i| self.may_begin(i).err());
             waiting.push(next.or_else(|| self.recovery()).unwrap_or(WaitingOn::Coordinator));

@@ -1,7 +1,11 @@
 //! The rollout machine from outside: scenarios, and properties under any order of events.
 
+mod database;
 mod diagram;
+mod gates;
+mod once;
 mod planning;
+mod playbook;
 mod properties;
 mod relapse;
 mod scenarios;

@@ -45,6 +45,8 @@ pub(crate) struct World {
     pub(crate) asked: Vec<String>,
     pub(crate) sampling: bool,
     pub(crate) database: Database,
+    /// What was carried out, in order, and where.
+    pub(crate) done: Vec<(HostName, Operation)>,
     /// The fold over the journal, record by record.
     shadow: Rollout,
 }
@@ -152,6 +154,10 @@ impl World {
     }
 
     pub(crate) fn unstarted(plan: Plan) -> Self {
+        Self::unstarted_as(RolloutId(7), plan)
+    }
+
+    pub(crate) fn unstarted_as(id: RolloutId, plan: Plan) -> Self {
         let agent =
             || Agent { tags: Tags { latest: Some(image(1)), previous: None }, ..Agent::default() };
         Self {
@@ -162,14 +168,15 @@ impl World {
                 .chain(plan.once.iter().flat_map(|once| &once.hosts))
                 .map(|name| (name.clone(), agent()))
                 .collect(),
-            shadow: Rollout::new(RolloutId(7), Arc::new(plan.clone())),
-            rollout: Rollout::new(RolloutId(7), Arc::new(plan)),
+            shadow: Rollout::new(id, Arc::new(plan.clone())),
+            rollout: Rollout::new(id, Arc::new(plan)),
             journal: Vec::new(),
             now: Timestamp::from_second(1_800_000_000).unwrap(),
             cancelled: HashSet::new(),
             asked: Vec::new(),
             sampling: false,
             database: Database::default(),
+            done: Vec::new(),
         }
     }
 
@@ -254,6 +261,7 @@ impl World {
         };
         *agent.executed.entry(id).or_default() += 1;
         let result = result(&command.operation);
+        self.done.push((host(n), command.operation.clone()));
         let evidence = match self.database.act(id, &command.operation, &result) {
             None if result.is_done() => act(agent, &command.operation),
             evidence => evidence,
@@ -321,12 +329,26 @@ impl World {
     pub(crate) fn run(&mut self, result: impl Fn(usize, &Operation) -> OpResult) {
         for _ in 0..10_000 {
             let hosts: Vec<_> = self.agents.keys().map(number).collect();
-            let busy = hosts.into_iter().any(|n| self.carry_out(n, |op| result(n, op)));
+            let busy = hosts.iter().any(|&n| self.carry_out(n, |op| result(n, op)));
             if !busy {
-                return;
+                // What was called off is answered, too.
+                let records = self.journal.len();
+                hosts.into_iter().for_each(|n| self.report_outcomes(n));
+                if self.journal.len() == records {
+                    return;
+                }
             }
         }
         panic!("the fleet is still busy: {:#?}", self.report());
+    }
+
+    /// The same until something is so.
+    pub(crate) fn run_until(&mut self, so: impl Fn(&Self) -> bool) {
+        while !so(self) {
+            let hosts: Vec<_> = self.agents.keys().map(number).collect();
+            let busy = hosts.into_iter().any(|n| self.carry_out(n, |_| OpResult::Done));
+            assert!(busy, "it is never so: {:#?}", self.report());
+        }
     }
 
     fn check(&self, before: &Report, new: &[Record], effects: &[Effect]) {
@@ -342,7 +364,7 @@ impl World {
 
         let unfinished = !matches!(after.state, State::Ended(_));
         assert_eq!(!after.waiting.is_empty(), unfinished, "explain is empty only at the end");
-        if after.state == State::Running {
+        if after.state == State::Running && !self.journal.is_empty() {
             assert!(self.rollout.next_deadline().is_some(), "a running rollout has a deadline");
         }
 
