@@ -2,7 +2,7 @@
 //! order of the questions below is the order of their importance.
 
 use dv_types::{
-    Fact, Timestamp,
+    Fact, Timestamp, WaitingOn,
     manifest::OnFailure,
     plan::Kind,
     record::{PauseWhy, Verdict},
@@ -41,7 +41,7 @@ impl Rollout {
 
     /// A host that has answered, and is thereby done or has failed.
     fn verdict_of_a_host(&self) -> Option<Fact> {
-        self.index.answered.iter().find_map(|&i| {
+        self.index.concluded.iter().find_map(|&i| {
             let host = self.name(i).clone();
             if let Some(why) = &self.hosts[i].failure {
                 let step = self.hosts[i].done as usize;
@@ -50,6 +50,9 @@ impl Rollout {
                 return Some(Fact::HostFailed { host, why: format!("{what} {why}") });
             }
             let all = self.hosts[i].done as usize >= self.operations(i).len();
+            // One on which nothing is to be done takes its turn all the same.
+            let turn = self.wave.is_some_and(|wave| self.places[i].wave as u32 <= wave);
+            let all = all && (self.hosts[i].attempt > 0 || turn && self.hosts[i].connected);
             all.then_some(Fact::HostHealthy { host })
         })
     }
@@ -144,9 +147,22 @@ impl Rollout {
 
     /// The next operation of a host under way.
     fn continue_a_host(&self) -> Option<Fact> {
-        let next = |&&i: &&usize| self.hosts[i].connected && self.may_continue(i).is_ok();
-        let &i = self.index.answered.iter().find(next)?;
-        Some(self.commanded(i, self.hosts[i].attempt))
+        let mut from = (0, 0);
+        while let Some(&(done, i)) = self.index.ready.range(from..).next() {
+            from = (done, i + 1);
+            if !self.hosts[i].connected {
+                continue;
+            }
+            match self.may_continue(i) {
+                Ok(()) => return Some(self.commanded(i, self.hosts[i].attempt)),
+                // Where all do the same, all who have come so far wait with it.
+                Err(WaitingOn::Once { .. }) if self.plan.programs.len() == 1 => {
+                    from = (done + 1, 0)
+                }
+                _ => {}
+            }
+        }
+        None
     }
 
     /// The next host, the next wave, the end; or a pause where nothing gets on.
@@ -162,7 +178,7 @@ impl Rollout {
         // A host that serves may have to wait for `min_available` where one that does not need not.
         let next = waiting.find_map(|&i| match self.may_begin(i) {
             Ok(()) => Some(Some(i)),
-            Err(dv_types::WaitingOn::MinAvailable { .. }) => None,
+            Err(WaitingOn::MinAvailable { .. }) => None,
             Err(_) => Some(None),
         });
         if let Some(i) = next.flatten() {

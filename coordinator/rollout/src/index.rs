@@ -19,8 +19,10 @@ pub(crate) struct Index {
     pub(crate) open: Vec<u32>,
     /// [`Host::startable`]
     pub(crate) startable: BTreeSet<usize>,
-    /// [`Host::answered`]
-    pub(crate) answered: BTreeSet<usize>,
+    /// [`Host::concluded`]
+    pub(crate) concluded: BTreeSet<usize>,
+    /// [`Host::ready`], by what they have done: they come to barriers together.
+    pub(crate) ready: BTreeSet<(u32, usize)>,
     /// [`Host::returned`]
     pub(crate) returned: BTreeSet<usize>,
     /// Hosts under way.
@@ -40,7 +42,8 @@ impl Index {
             totals: Totals::default(),
             open: vec![0; waves],
             startable: BTreeSet::new(),
-            answered: BTreeSet::new(),
+            concluded: BTreeSet::new(),
+            ready: BTreeSet::new(),
             returned: BTreeSet::new(),
             working: BTreeSet::new(),
             proven: BTreeSet::new(),
@@ -56,6 +59,9 @@ impl Index {
                 set.insert(i);
             }
         }
+        if host.ready() {
+            self.ready.insert((host.done, i));
+        }
         if let Some(at) = host.alarm(self.patience) {
             self.alarms.insert((at, i));
         }
@@ -68,6 +74,9 @@ impl Index {
                 set.remove(&i);
             }
         }
+        if host.ready() {
+            self.ready.remove(&(host.done, i));
+        }
         if let Some(at) = host.alarm(self.patience) {
             self.alarms.remove(&(at, i));
         }
@@ -76,7 +85,7 @@ impl Index {
     fn sets(&mut self, host: &Host) -> [(bool, &mut BTreeSet<usize>); 6] {
         [
             (host.startable(), &mut self.startable),
-            (host.answered(), &mut self.answered),
+            (host.concluded(), &mut self.concluded),
             (host.returned(), &mut self.returned),
             (host.phase == Phase::Working, &mut self.working),
             (host.proven(), &mut self.proven),

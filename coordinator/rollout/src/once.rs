@@ -194,9 +194,8 @@ impl Rollout {
         if self.mode != Mode::Running || self.once_in_flight().is_some() {
             return None;
         }
-        let under_way = self.index.answered.iter().copied();
-        let mut under_way =
-            under_way.filter(|&i| self.hosts[i].connected && self.hosts[i].failure.is_none());
+        let under_way = self.index.ready.iter().map(|&(_, i)| i);
+        let mut under_way = under_way.filter(|&i| self.hosts[i].connected);
         if let Some((i, k)) = under_way.find_map(|i| Some((i, self.barrier(i)?))) {
             return self.begin_once(k, Some(i));
         }

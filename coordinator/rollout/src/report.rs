@@ -144,8 +144,9 @@ impl Rollout {
             let before = self.gates_hold() && self.once_before_hosts().is_some();
             return before.then(|| self.open_once(Turn::Steps)).flatten();
         };
-        let mut come_to_it = self.index.answered.iter().chain(self.index.startable.first());
-        if let Some(k) = come_to_it.find_map(|&i| self.barrier(i)) {
+        let under_way = self.index.ready.iter().map(|&(_, i)| i);
+        let mut come_to_it = under_way.chain(self.index.startable.first().copied());
+        if let Some(k) = come_to_it.find_map(|i| self.barrier(i)) {
             return Some(k);
         }
         let passed = self.index.open[..=wave as usize].iter().all(|&open| open == 0);
