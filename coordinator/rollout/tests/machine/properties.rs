@@ -85,6 +85,8 @@ fn act(world: &mut World, action: &Action) {
         }
         Action::Disconnect(n) => world.disconnect(*n),
         Action::Connect(n) => world.connect(*n),
+        // A service without probes is neither good nor bad.
+        Action::Health(..) if world.rollout.plan().watch.is_none() => {}
         Action::Health(n, good) => {
             world.turn(vec![Event::Health { host: host(*n), good: *good, why: None }]);
         }
