@@ -157,7 +157,7 @@ impl Rollout {
                 Ok(()) => return Some(self.commanded(i, self.hosts[i].attempt)),
                 // Where all do the same, all who have come so far wait with it.
                 Err(WaitingOn::Once { .. }) if self.plan.programs.len() == 1 => {
-                    from = (done + 1, 0)
+                    from = (done + 1, 0);
                 }
                 _ => {}
             }

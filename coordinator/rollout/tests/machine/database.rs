@@ -72,9 +72,9 @@ fn nothing_follows_by_itself_where_the_old_code_cant_run_on_the_schema() {
         for is_smoke in [false, true] {
             let mut world = World::pending(plan(smoke.clone()), kinds);
             if is_smoke {
-                world.run(bad_smoke)
+                world.run(bad_smoke);
             } else {
-                world.run(unready)
+                world.run(unready);
             }
             if by_itself {
                 assert_eq!(world.rollout.ended(), Some((Verdict::Failed, true)), "{kinds:?}");
@@ -246,8 +246,9 @@ fn every_way_back_and_its_reason() {
     let lossy = Wish { accept_data_loss: true, ..by_person() };
     let restore = Wish { restore_backup: true, ..by_person() };
     let all = [Wish::default(), by_person(), code_only, lossy, restore];
+    type Row = (&'static [MigrationKind], [(&'static str, &'static str); 5]);
     // By itself, asked, --code-only, --accept-data-loss, --restore-backup: the way, and a part of why.
-    let table: [(&[MigrationKind], [(&str, &str); 5]); 5] = [
+    let table: [Row; 5] = [
         (
             &[],
             [

@@ -112,8 +112,10 @@ fn nobody_passes_while_no_host_that_may_do_it_is_in_contact() {
     assert_done_once(&world);
 }
 
+type Disturbance = (&'static str, fn(&mut World));
+
 /// What may happen right before, during and right after it.
-fn disturbances() -> Vec<(&'static str, fn(&mut World))> {
+fn disturbances() -> Vec<Disturbance> {
     vec![
         ("a crash", |world| {
             world.crash();
