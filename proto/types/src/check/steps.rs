@@ -40,7 +40,6 @@ pub(super) fn check(steps: &[Step], problems: &mut Problems) {
             "the backup comes before anything is touched: make it the first step",
         );
     }
-    one_of_a_kind(steps, problems);
     for (index, step) in steps.iter().enumerate() {
         let at = |kind: &str| format!("steps[{index}].{kind}");
         match step {
@@ -53,24 +52,6 @@ pub(super) fn check(steps: &[Step], problems: &mut Problems) {
             Step::Restart(step) => unit(step, &at("restart"), problems),
             Step::Start(step) => unit(step, &at("start"), problems),
             Step::Stop(step) => unit(step, &at("stop"), problems),
-        }
-    }
-}
-
-/// A rollout has one backup and one set of migrations: a rollback restores and takes back exactly these.
-fn one_of_a_kind(steps: &[Step], problems: &mut Problems) {
-    let kind = |step: &Step| match step {
-        Step::Backup(_) => Some("backup"),
-        Step::Migrate(_) => Some("migrate"),
-        _ => None,
-    };
-    for (index, step) in steps.iter().enumerate() {
-        let Some(name) = kind(step) else { continue };
-        if let Some(first) = steps[..index].iter().position(|step| kind(step) == Some(name)) {
-            problems.error(
-                format!("steps[{index}].{name}"),
-                format!("steps[{first}] is a `{name}` already, and a rollout has one: do both in one command"),
-            );
         }
     }
 }

@@ -25,19 +25,6 @@ fn found(change: impl FnOnce(&mut serde_json::Value)) -> Vec<String> {
 }
 
 #[test]
-fn a_rollout_has_one_backup_and_one_set_of_migrations() {
-    let backup = serde_json::json!({ "backup": { "create": ["/x"], "restore": ["/y"] } });
-    let migrate = serde_json::json!({ "migrate": {
-        "check": ["/x"], "upgrade": ["/x"], "downgrade": ["/x", "${count}"],
-    } });
-    let one = serde_json::json!([backup, migrate]);
-    assert_eq!(found(|json| json["steps"] = one), [""; 0]);
-    let two = serde_json::json!([backup, migrate, backup, migrate]);
-    let expected = ["error steps[2].backup", "error steps[3].migrate"];
-    assert_eq!(found(|json| json["steps"] = two), expected);
-}
-
-#[test]
 fn a_plain_manifest_has_no_problems() {
     assert_eq!(found(|_| ()), [""; 0]);
 }
