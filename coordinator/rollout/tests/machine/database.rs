@@ -516,3 +516,22 @@ fn a_late_host_that_fails_after_a_migration_does_not_go_back_by_itself() {
         assert_eq!(next.limits.on_failure, late.rollout.plan().limits.on_failure);
     }
 }
+
+/// What is heard of the schema between the decision to go back and the end forbids what would follow.
+#[test]
+fn what_is_heard_while_it_ends_counts() {
+    let steps = json!([image(), migrate(json!({ "host": "h90" })), compose()]);
+    let plan = plan_of(&json!({ "max_parallel": 3 }), steps, Value::Null, 3);
+    let mut world = World::pending(plan, &[Reversible]);
+    world.up_to("migrate");
+    world.disconnect(HELPER);
+    world.pass(LOST_AFTER);
+    world.resolve("migrate", false).unwrap();
+    let busy: Vec<_> = (1..=3).filter(|n| !world.agents[&host(*n)].inbox.is_empty()).collect();
+    world.carry_out(busy[0], |_| failed());
+    assert_eq!(world.report().state, State::Ending(Verdict::Failed));
+    world.carry_out(HELPER, |_| OpResult::Done);
+    world.connect(HELPER);
+    world.report_outcomes(busy[1]);
+    assert_eq!(world.rollout.ended(), Some((Verdict::Failed, false)));
+}
