@@ -401,18 +401,30 @@ async fn a_gate_s_questions_are_answered() {
         Subject::Metrics { metrics: None },
         Subject::Clock,
     ];
-    let (findings, _) = session.inspect(&subjects, None).await;
+    let probing = Probing {
+        probes: vec![(
+            "live".to_owned(),
+            Probe::Command { argv: host.script("live", "sleep 0.1") },
+        )],
+        interval: Span::from_secs(1),
+        timeout: Span::from_secs(60),
+        successes: 1,
+    };
+    let (findings, _) = session.inspect(&subjects, Some(&probing)).await;
     let [
         Finding::Schema(schema),
         Finding::Allowed,
         Finding::Refused(_),
         Finding::Disk { free: 1.. },
-        Finding::Metrics(_),
+        Finding::Metrics(reading),
         Finding::Clock { now },
     ] = &findings[..]
     else {
         panic!("{findings:?}")
     };
+    // Without metrics, the probes are what is measured.
+    assert_eq!(reading.good, Some(true));
+    assert!(reading.probe.is_some_and(|took| took >= Span::from_millis(100)), "{reading:?}");
     let looked = fs::metadata(looked).unwrap().modified().unwrap();
     assert!(*now >= dv_types::Timestamp::try_from(looked).unwrap(), "{now} {looked:?}");
     let pending: Vec<_> = schema.pending.iter().map(ToString::to_string).collect();

@@ -160,6 +160,8 @@ pub(crate) enum Rollout {
     Promote(Said),
     /// End it here and leave every host as it is
     Abort(Said),
+    /// Write down everything that happened in a rollout, to attach to a change ticket
+    Report(ReportOf),
     /// Say why nothing is happening, and what would end the wait
     Explain(Which),
     /// Try a host again from its first step
@@ -205,6 +207,30 @@ pub(crate) enum Rollout {
 pub(crate) struct Which {
     /// The rollout, like r42 [default: the only unfinished one]
     pub(crate) id: Option<RolloutId>,
+}
+
+/// Of which rollout everything is written down, and where.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ReportOf {
+    /// The rollout, like r42 [default: the last one of the only service]
+    pub(crate) id: Option<RolloutId>,
+    /// The form of the report [default: what FILE's name says, or else text]
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub(crate) format: Option<ReportFormat>,
+    /// The file to write it to, in place of one that is there; - for standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// The form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// For a terminal, a mail, a log.
+    Text,
+    /// For programs.
+    Json,
+    /// One page for a browser or paper that needs nothing else.
+    Html,
 }
 
 /// Something said to a rollout.

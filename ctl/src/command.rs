@@ -4,6 +4,7 @@ mod history;
 mod hosts;
 mod operate;
 mod plan;
+mod report;
 mod rollback;
 mod show;
 mod start;
@@ -84,6 +85,7 @@ async fn rollout(
         }
         Rollout::Status(which) => show::status(&client()?, which.id, output).await,
         Rollout::Explain(which) => show::explain(&client()?, which.id, output).await,
+        Rollout::Report(of) => report::run(of, &client()?, output).await,
         Rollout::History { service, limit } => {
             history::run(&client()?, service.as_ref(), limit, output).await
         }

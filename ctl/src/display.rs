@@ -1,5 +1,6 @@
 //! Documents as text. Pure: what is shown depends on what is given, the time included.
 
+pub(crate) mod around;
 pub(crate) mod explain;
 pub(crate) mod frame;
 pub(crate) mod history;
@@ -16,8 +17,12 @@ pub(crate) mod time;
 pub(crate) mod words;
 
 #[cfg(test)]
+#[path = "../tests/cli/playbook.rs"]
+#[allow(dead_code, reason = "the command line's tests use the rest")]
+pub(crate) mod playbook;
+#[cfg(test)]
 #[path = "../tests/cli/sample.rs"]
 #[allow(dead_code, reason = "the command line's tests use the rest")]
-mod sample;
+pub(crate) mod sample;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Following a rollout to its end, and into the rollback that it may end in.
 
-mod feed;
+pub(crate) mod feed;
 mod live;
 mod plain;
 mod screen;

@@ -14,6 +14,7 @@ mod client;
 mod command;
 mod context;
 mod display;
+mod dossier;
 mod error;
 pub mod exit;
 mod follow;

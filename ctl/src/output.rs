@@ -29,6 +29,7 @@ pub(crate) struct Output {
     quiet: bool,
     colour_out: bool,
     colour_err: bool,
+    terminal: bool,
     live: bool,
 }
 
@@ -41,6 +42,7 @@ impl Output {
             quiet: global.quiet,
             colour_out: colour(AutoStream::choice(&io::stdout())),
             colour_err: colour(AutoStream::choice(&io::stderr())),
+            terminal: io::stdout().is_terminal(),
             live: io::stdout().is_terminal()
                 && !dumb
                 && !global.quiet
@@ -51,6 +53,11 @@ impl Output {
     /// Whether programs read it.
     pub(crate) const fn json(&self) -> bool {
         matches!(self.format, Format::Json)
+    }
+
+    /// Whether standard output is a terminal.
+    pub(crate) const fn terminal(&self) -> bool {
+        self.terminal
     }
 
     /// Whether standard output is a terminal on which lines can be redrawn.

@@ -265,23 +265,21 @@ impl Rollout {
                 }
                 // Only what it paused for is accepted by going on.
                 match self.mode {
-                    Mode::Paused(PauseWhy::Failures { .. }) => {
-                        self.forgiven_failures = self.index.totals.failed;
-                    }
+                    Mode::Paused(PauseWhy::Failures { .. }) => self.forgive_failures(),
                     Mode::Paused(PauseWhy::Unreachable { .. }) => {
                         self.forgiven_unreachable = self.index.totals.unreachable;
                     }
                     Mode::Paused(PauseWhy::Gate { .. }) => self.ask_again(),
-                    Mode::Paused(
-                        PauseWhy::Condemned { .. }
-                        | PauseWhy::Migrated { .. }
-                        | PauseWhy::Inconclusive { .. },
-                    ) => {
-                        self.forgiven_failures = self.index.totals.failed;
+                    Mode::Paused(PauseWhy::Inconclusive { .. }) => self.accept_judgement(),
+                    Mode::Paused(PauseWhy::Condemned { .. }) => {
                         self.accept_failed_smoke(by);
-                        if let Some(watch) = self.watches.last_mut() {
-                            watch.accepted = watch.judgement.is_some();
-                        }
+                        self.accept_judgement();
+                    }
+                    // It says in words only which of them it was.
+                    Mode::Paused(PauseWhy::Migrated { .. }) => {
+                        self.forgive_failures();
+                        self.accept_failed_smoke(by);
+                        self.accept_judgement();
                     }
                     _ => {}
                 }
@@ -325,6 +323,8 @@ impl Rollout {
                         by: Condemner::Once { once: name },
                         ..
                     }) => name == once,
+                    // Whatever else it paused for still holds, and is found again.
+                    Mode::Paused(PauseWhy::Migrated { .. }) => true,
                     _ => false,
                 };
                 if waits {
@@ -338,6 +338,14 @@ impl Rollout {
             }
         }
         Ok(())
+    }
+
+    /// A spent budget is accepted; what is left of one that is not stays as it is.
+    fn forgive_failures(&mut self) {
+        let tolerated = self.plan.limits.max_failures.saturating_add(self.forgiven_failures);
+        if self.index.totals.failed > tolerated {
+            self.forgiven_failures = self.index.totals.failed;
+        }
     }
 
     /// The only place where a host's phase changes.
@@ -383,7 +391,7 @@ fn report(host: &mut Host, outcome: &Outcome) {
 }
 
 /// A reason is written once more where the host has failed, and a record has a limit.
-fn shortened(mut why: String) -> String {
+pub(crate) fn shortened(mut why: String) -> String {
     if let Some(end) = (0..=WHY.min(why.len())).rev().find(|&end| why.is_char_boundary(end))
         && end < why.len()
     {

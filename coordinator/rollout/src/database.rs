@@ -6,7 +6,7 @@ use dv_types::{
     record::{Condemner, PauseWhy},
 };
 
-use crate::{Rollout, once::State};
+use crate::{Rollout, once::State, planning};
 
 impl Rollout {
     /// The migrations that this rollout applied, in order, as its own outcomes say.
@@ -43,14 +43,24 @@ impl Rollout {
     pub(crate) fn schema_unknown(&self) -> bool {
         self.migrate().is_some_and(|k| {
             let once = &self.once[k];
-            let told = once.given.iter().any(|given| match &given.answer {
+            if once.state == State::Done {
+                // That a person says that they were applied does not say which.
+                return once.last().is_none_or(|given| !given.is_done_with_evidence());
+            }
+            once.given.iter().filter(|given| !given.not_done).any(|given| match &given.answer {
                 None => true,
                 // Without evidence nobody knows how far it came.
                 Some(answer) => answer.evidence.is_none() && !answer.was_not_begun(),
-            });
-            told && once.state != State::Done
-                || once.resolved_by.is_some() && self.head_after().is_none()
+            })
         })
+    }
+
+    /// Whether there is anything that could be taken back, by itself or by a person who may touch the database.
+    pub(crate) fn has_way_back(&self, by_person: bool) -> bool {
+        let database = || !self.migrations().is_empty() || self.schema_unknown();
+        self.index.totals.touched > 0
+            || planning::undoes_something_once(self)
+            || by_person && database()
     }
 
     /// What keeps the code before this rollout from running on the schema as it is now.
@@ -76,6 +86,13 @@ impl Rollout {
             return Fact::Paused { why: PauseWhy::Migrated { migrations, because } };
         }
         Fact::Condemned { by, why }
+    }
+}
+
+impl crate::once::Given {
+    /// Whether the host says that it was done, and what.
+    fn is_done_with_evidence(&self) -> bool {
+        self.answer.as_ref().is_some_and(|a| a.result.is_done() && a.evidence.is_some())
     }
 }
 

@@ -2,7 +2,7 @@
 //! order of the questions below is the order of their importance.
 
 use dv_types::{
-    Fact, Timestamp,
+    Fact, Timestamp, WaitingOn,
     manifest::OnFailure,
     plan::Kind,
     record::{PauseWhy, Verdict},
@@ -27,6 +27,7 @@ impl Rollout {
                 .verdict_of_a_host()
                 .or_else(|| self.verdict_of_once())
                 .or_else(|| self.budget())
+                .or_else(|| self.verdict_of_monitor(now))
                 .or_else(|| self.silence_of_once(now))
                 .or_else(|| self.silence(now))
                 .or_else(|| self.unreachable())
@@ -40,7 +41,7 @@ impl Rollout {
 
     /// A host that has answered, and is thereby done or has failed.
     fn verdict_of_a_host(&self) -> Option<Fact> {
-        self.index.answered.iter().find_map(|&i| {
+        self.index.concluded.iter().find_map(|&i| {
             let host = self.name(i).clone();
             if let Some(why) = &self.hosts[i].failure {
                 let step = self.hosts[i].done as usize;
@@ -49,20 +50,26 @@ impl Rollout {
                 return Some(Fact::HostFailed { host, why: format!("{what} {why}") });
             }
             let all = self.hosts[i].done as usize >= self.operations(i).len();
+            // One on which nothing is to be done takes its turn all the same.
+            let turn = self.wave.is_some_and(|wave| self.places[i].wave as u32 <= wave);
+            let all = all && (self.hosts[i].attempt > 0 || turn && self.hosts[i].connected);
             all.then_some(Fact::HostHealthy { host })
         })
+    }
+
+    /// Whether it waits for a person because of something that went wrong, so that nothing at all is commanded.
+    pub(crate) fn has_stopped(&self) -> bool {
+        let Mode::Paused(why) = &self.mode else { return false };
+        matches!(
+            why,
+            PauseWhy::Failures { .. } | PauseWhy::Condemned { .. } | PauseWhy::Migrated { .. }
+        )
     }
 
     /// More failures than are tolerated.
     fn budget(&self) -> Option<Fact> {
         let limits = &self.plan.limits;
-        let stopped = matches!(
-            self.mode,
-            Mode::Paused(
-                PauseWhy::Failures { .. } | PauseWhy::Condemned { .. } | PauseWhy::Migrated { .. }
-            )
-        );
-        if stopped || limits.on_failure == OnFailure::Continue {
+        if self.has_stopped() || limits.on_failure == OnFailure::Continue {
             return None;
         }
         let failed = self.index.totals.failed;
@@ -140,9 +147,22 @@ impl Rollout {
 
     /// The next operation of a host under way.
     fn continue_a_host(&self) -> Option<Fact> {
-        let next = |&&i: &&usize| self.hosts[i].connected && self.may_continue(i).is_ok();
-        let &i = self.index.answered.iter().find(next)?;
-        Some(self.commanded(i, self.hosts[i].attempt))
+        let mut from = (0, 0);
+        while let Some(&(done, i)) = self.index.ready.range(from..).next() {
+            from = (done, i + 1);
+            if !self.hosts[i].connected {
+                continue;
+            }
+            match self.may_continue(i) {
+                Ok(()) => return Some(self.commanded(i, self.hosts[i].attempt)),
+                // Where all do the same, all who have come so far wait with it.
+                Err(WaitingOn::Once { .. }) if self.plan.programs.len() == 1 => {
+                    from = (done + 1, 0);
+                }
+                _ => {}
+            }
+        }
+        None
     }
 
     /// The next host, the next wave, the end; or a pause where nothing gets on.
@@ -151,13 +171,14 @@ impl Rollout {
             return None;
         }
         if self.progress_deadline().is_some_and(|deadline| deadline <= now) {
-            return Some(Fact::Paused { why: PauseWhy::NoProgress });
+            let why = self.silence_of_gates().unwrap_or(PauseWhy::NoProgress);
+            return Some(Fact::Paused { why });
         }
         let mut waiting = self.index.startable.iter();
         // A host that serves may have to wait for `min_available` where one that does not need not.
         let next = waiting.find_map(|&i| match self.may_begin(i) {
             Ok(()) => Some(Some(i)),
-            Err(dv_types::WaitingOn::MinAvailable { .. }) => None,
+            Err(WaitingOn::MinAvailable { .. }) => None,
             Err(_) => Some(None),
         });
         if let Some(i) = next.flatten() {
@@ -169,7 +190,7 @@ impl Rollout {
         if !self.gates_hold() {
             return self.verdict_of_gates();
         }
-        self.after_wave(now)
+        self.after_wave()
     }
 
     /// The command that a host gets next; the same again where it has not answered the last.
@@ -207,7 +228,11 @@ impl Rollout {
             return fact;
         }
         let quiet = self.index.working.is_empty();
-        let rollback = rollback && self.index.totals.touched > 0;
+        // What was heard of the database since the decision may forbid what follows by itself.
+        let by_person = verdict == Verdict::Aborted;
+        let rollback = rollback
+            && self.has_way_back(by_person)
+            && (by_person || self.forbids_way_back().is_empty());
         quiet.then_some(Fact::Ended { verdict, rollback })
     }
 
@@ -238,12 +263,11 @@ impl Rollout {
         Fact::Ended { verdict: Verdict::Failed, rollback: false }
     }
 
-    /// When the lack of progress becomes news. What happens once, gates and monitors have limits of their own.
+    /// When the lack of progress becomes news. What happens once and monitors have limits of their own.
     pub(crate) fn progress_deadline(&self) -> Option<Timestamp> {
         let otherwise = self.promotion == Promotion::Awaited
             || self.once_in_flight().is_some()
-            || self.watch_under_way().is_some()
-            || !self.gates_hold();
+            || self.watch_under_way().is_some();
         let watched = self.mode == Mode::Running && !otherwise;
         watched.then(|| self.plan.limits.progress_deadline.after(self.progress))
     }

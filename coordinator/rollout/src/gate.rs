@@ -1,7 +1,7 @@
 //! May a host be commanded now? If not, what is it waiting on?
 
 use dv_types::{
-    Fact, Timestamp, WaitingOn,
+    Fact, WaitingOn,
     monitor::Watching,
     plan::{Turn, WaveKind},
     record::PauseWhy,
@@ -26,7 +26,7 @@ impl Rollout {
         }
         let wave = self.places[i].wave as u32;
         let Some(current) = self.wave else {
-            return Err(WaitingOn::Coordinator);
+            return Err(self.before_hosts());
         };
         if wave > current {
             return Err(if self.promotion == Promotion::Awaited {
@@ -44,6 +44,17 @@ impl Rollout {
             return Err(WaitingOn::Slot { under_way, max_parallel });
         }
         self.enough_without(i)
+    }
+
+    /// What the first host waits for.
+    fn before_hosts(&self) -> WaitingOn {
+        let gates = self.open_gates();
+        if !gates.is_empty() {
+            return WaitingOn::Gates { gates };
+        }
+        let once = self.gates_hold().then(|| self.once_before_hosts()).flatten();
+        let once = once.and_then(|_| self.open_once(Turn::Steps));
+        once.map_or(WaitingOn::Coordinator, |k| self.waiting_on_once(k))
     }
 
     /// Whether a host under way may be given its next operation.
@@ -87,11 +98,10 @@ impl Rollout {
     }
 
     /// Whether the wave under way has passed, and what follows.
-    pub(crate) fn after_wave(&self, now: Timestamp) -> Option<Fact> {
+    pub(crate) fn after_wave(&self) -> Option<Fact> {
         let Some(wave) = self.wave else {
             return Some(match self.plan.waves.len() {
-                // Nothing but what happens once.
-                0 if let Some(k) = self.open_once(Turn::Steps) => return self.begin_once(k, None),
+                _ if let Some(fact) = self.once_before_hosts() => return fact,
                 0 => self.end(),
                 _ => Fact::WaveStarted { wave: 0 },
             });
@@ -108,7 +118,7 @@ impl Rollout {
             match self.promotion {
                 _ if !proven && self.empty_canary_accepted => {}
                 _ if !proven => return Some(Fact::Paused { why: PauseWhy::EmptyCanary }),
-                _ if proven && let Some(fact) = self.proof_of_canary(wave as usize, now) => {
+                _ if proven && let Some(fact) = self.proof_of_canary(wave as usize) => {
                     return fact;
                 }
                 Promotion::Given => {}
@@ -119,7 +129,7 @@ impl Rollout {
         }
         Some(match wave as usize + 1 < self.plan.waves.len() {
             true => Fact::WaveStarted { wave: wave + 1 },
-            false => match self.proof_of_fleet(now) {
+            false => match self.proof_of_fleet() {
                 Some(fact) => return fact,
                 None => self.end(),
             },
@@ -127,24 +137,18 @@ impl Rollout {
     }
 
     /// What the canary must still show before the others begin: the next fact, or the wait for it.
-    fn proof_of_canary(&self, wave: usize, now: Timestamp) -> Option<Option<Fact>> {
-        let healthy = |&i: &usize| {
-            self.places[i].wave == wave
-                && self.hosts[i].phase == Phase::Healthy
-                && self.hosts[i].connected
-        };
-        let first = (0..self.hosts.len()).find(healthy);
-        self.once_after(Turn::Canary, first).or_else(|| self.watched(Watching::Canary, now))
+    fn proof_of_canary(&self, wave: usize) -> Option<Option<Fact>> {
+        let first = self.index.proven.first().copied().filter(|&i| self.places[i].wave == wave);
+        self.once_after(Turn::Canary, first).or_else(|| self.watched(Watching::Canary))
     }
 
     /// The same of the whole fleet, before the rollout can be called a success.
-    fn proof_of_fleet(&self, now: Timestamp) -> Option<Option<Fact>> {
+    fn proof_of_fleet(&self) -> Option<Option<Fact>> {
         if self.index.totals.healthy == 0 {
             return None;
         }
-        let healthy = |&i: &usize| self.hosts[i].phase == Phase::Healthy && self.hosts[i].connected;
-        let last = (0..self.hosts.len()).rev().find(healthy);
-        self.once_after(Turn::End, last).or_else(|| self.watched(Watching::Fleet, now))
+        let last = self.index.proven.last().copied();
+        self.once_after(Turn::End, last).or_else(|| self.watched(Watching::Fleet))
     }
 
     fn healthy_in(&self, wave: usize) -> bool {

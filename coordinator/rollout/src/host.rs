@@ -119,6 +119,21 @@ impl Host {
         }
     }
 
+    /// What it has answered decides what becomes of it.
+    pub(crate) fn concluded(&self) -> bool {
+        self.answered() && (self.failure.is_some() || self.done >= self.program)
+    }
+
+    /// It has more to do, and carries nothing out.
+    pub(crate) fn ready(&self) -> bool {
+        self.answered() && !self.concluded()
+    }
+
+    /// It is done and well, and can be asked to show it.
+    pub(crate) fn proven(&self) -> bool {
+        self.phase == Phase::Healthy && self.connected
+    }
+
     /// It is back after having been out of reach.
     pub(crate) fn returned(&self) -> bool {
         self.phase == Phase::Unreachable && self.connected

@@ -19,12 +19,16 @@ pub(crate) struct Index {
     pub(crate) open: Vec<u32>,
     /// [`Host::startable`]
     pub(crate) startable: BTreeSet<usize>,
-    /// [`Host::answered`]
-    pub(crate) answered: BTreeSet<usize>,
+    /// [`Host::concluded`]
+    pub(crate) concluded: BTreeSet<usize>,
+    /// [`Host::ready`], by what they have done: they come to barriers together.
+    pub(crate) ready: BTreeSet<(u32, usize)>,
     /// [`Host::returned`]
     pub(crate) returned: BTreeSet<usize>,
     /// Hosts under way.
     pub(crate) working: BTreeSet<usize>,
+    /// [`Host::proven`]
+    pub(crate) proven: BTreeSet<usize>,
     /// Hosts that were healthy and turned bad.
     pub(crate) relapsed: BTreeSet<usize>,
     /// [`Host::alarm`]
@@ -38,9 +42,11 @@ impl Index {
             totals: Totals::default(),
             open: vec![0; waves],
             startable: BTreeSet::new(),
-            answered: BTreeSet::new(),
+            concluded: BTreeSet::new(),
+            ready: BTreeSet::new(),
             returned: BTreeSet::new(),
             working: BTreeSet::new(),
+            proven: BTreeSet::new(),
             relapsed: BTreeSet::new(),
             alarms: BTreeSet::new(),
         }
@@ -52,6 +58,9 @@ impl Index {
             if member {
                 set.insert(i);
             }
+        }
+        if host.ready() {
+            self.ready.insert((host.done, i));
         }
         if let Some(at) = host.alarm(self.patience) {
             self.alarms.insert((at, i));
@@ -65,17 +74,21 @@ impl Index {
                 set.remove(&i);
             }
         }
+        if host.ready() {
+            self.ready.remove(&(host.done, i));
+        }
         if let Some(at) = host.alarm(self.patience) {
             self.alarms.remove(&(at, i));
         }
     }
 
-    fn sets(&mut self, host: &Host) -> [(bool, &mut BTreeSet<usize>); 5] {
+    fn sets(&mut self, host: &Host) -> [(bool, &mut BTreeSet<usize>); 6] {
         [
             (host.startable(), &mut self.startable),
-            (host.answered(), &mut self.answered),
+            (host.concluded(), &mut self.concluded),
             (host.returned(), &mut self.returned),
             (host.phase == Phase::Working, &mut self.working),
+            (host.proven(), &mut self.proven),
             (host.relapse.is_some(), &mut self.relapsed),
         ]
     }

@@ -8,11 +8,14 @@ impl Rollout {
     /// The facts that an event brings: none where it brings nothing new.
     pub(crate) fn observe(&self, event: &Event) -> Result<Vec<Fact>, String> {
         match (event, &self.mode) {
-            (Event::Start { by, reason, overrides }, Mode::New) => Ok(vec![Fact::Started {
-                by: by.clone(),
-                reason: reason.clone(),
-                overrides: overrides.clone(),
-            }]),
+            (Event::Start { by, reason, overrides }, Mode::New) => {
+                overrides.iter().try_for_each(|gate| self.is_gate(gate))?;
+                Ok(vec![Fact::Started {
+                    by: by.clone(),
+                    reason: reason.clone(),
+                    overrides: overrides.clone(),
+                }])
+            }
             (Event::Start { .. }, _) => Err(format!("{} has begun already", self.id)),
             (_, Mode::New) => Err(format!("{} has not begun", self.id)),
             (Event::Operator { by, verb, reason }, _) => {

@@ -8,7 +8,7 @@ use dv_types::{
     record::Condemner,
 };
 
-use crate::{Effect, Rollout, host::ANSWER_GRACE, rollout::Mode};
+use crate::{Effect, Rollout, apply::shortened, host::ANSWER_GRACE, rollout::Mode};
 
 /// One step that happens once.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +47,8 @@ pub(crate) struct Given {
     pub(crate) command: CommandId,
     pub(crate) since: Timestamp,
     pub(crate) answer: Option<Answer>,
+    /// A person has said that it was not done.
+    pub(crate) not_done: bool,
 }
 
 /// What the host said became of it, without what it printed.
@@ -67,6 +69,22 @@ impl Once {
 
     pub(crate) fn last(&self) -> Option<&Given> {
         self.given.last()
+    }
+
+    /// Whether a host was told to do it, and did not refuse.
+    pub(crate) fn was_begun(&self) -> bool {
+        let refused = |given: &Given| {
+            given.answer.as_ref().is_some_and(|a| matches!(a.result, OpResult::Refused(_)))
+        };
+        self.given.iter().any(|given| !refused(given))
+    }
+
+    /// Commands without an answer that nobody waits for any more. One of which nobody knows is waited for until a
+    /// person speaks: its host may be in the middle of it.
+    fn to_call_off(&self) -> impl Iterator<Item = &Given> {
+        let awaited = matches!(self.state, State::Working(_) | State::Unknown(_));
+        let awaited = self.given.last().filter(|_| awaited).map(|given| given.command);
+        self.given.iter().filter(move |g| g.answer.is_none() && Some(g.command) != awaited)
     }
 }
 
@@ -104,7 +122,8 @@ impl Rollout {
             .find(|(_, once)| matches!(once.state, State::Failed(_) | State::Unknown(_)))?;
         let name = &self.plan.once[k].name;
         match (&once.state, &self.mode) {
-            (State::Failed(why), Mode::Running) => {
+            // What is known to be bad needs nobody who goes on first.
+            (State::Failed(why), Mode::Running | Mode::Paused(_)) if !self.has_stopped() => {
                 // A rollback that has done its work says so, and how it looks afterwards.
                 let reversal = matches!(self.plan.kind, Kind::Reversal { .. });
                 if reversal && self.plan.once[k].turn == Turn::End {
@@ -175,9 +194,8 @@ impl Rollout {
         if self.mode != Mode::Running || self.once_in_flight().is_some() {
             return None;
         }
-        let under_way = self.index.answered.iter().copied();
-        let mut under_way =
-            under_way.filter(|&i| self.hosts[i].connected && self.hosts[i].failure.is_none());
+        let under_way = self.index.ready.iter().map(|&(_, i)| i);
+        let mut under_way = under_way.filter(|&i| self.hosts[i].connected);
         if let Some((i, k)) = under_way.find_map(|i| Some((i, self.barrier(i)?))) {
             return self.begin_once(k, Some(i));
         }
@@ -196,16 +214,29 @@ impl Rollout {
         Some(self.begin_once(k, first))
     }
 
+    /// What a rollback does to the database, and to whatever else happened once: it comes before the first host, and
+    /// also where no host goes back.
+    pub(crate) fn once_before_hosts(&self) -> Option<Option<Fact>> {
+        let alone = self.plan.waves.is_empty();
+        let before = alone || matches!(self.plan.kind, Kind::Reversal { .. });
+        before.then(|| self.once_after(Turn::Steps, None)).flatten()
+    }
+
     /// Calls off what is under way, because the rollout ends.
     pub(crate) fn wind_up_once(&self) -> Option<Option<Fact>> {
         let (k, flight) = self.once_in_flight()?;
         let once = k as u32;
         if !self.contact(&flight.host).0 {
-            let known = format!(
-                "{} was told at {:.0} to {}, and is not in contact",
-                flight.host, flight.since, self.plan.once[k].operation
-            );
-            return Some(Some(Fact::OnceLost { once, known }));
+            // What was done to the database decides the way back, and after the end nothing is taken in any more:
+            // the host has its time to come back. The rest holds nobody's way back up.
+            let decides = self.plan.once[k].operation.touches();
+            let known = || {
+                format!(
+                    "{} was told at {:.0} to {}, and is not in contact",
+                    flight.host, flight.since, self.plan.once[k].operation
+                )
+            };
+            return Some((!decides).then(|| Fact::OnceLost { once, known: known() }));
         }
         Some(flight.cancelling.is_none().then_some(Fact::OnceCancelling { once }))
     }
@@ -229,20 +260,36 @@ impl Rollout {
     /// What a host must hear of steps that happen once: what it was told and has not answered, and what it need not
     /// do any more.
     pub(crate) fn greet_once(&self, host: &HostName) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        for (k, once) in self.once.iter().enumerate() {
-            for given in once.given.iter().filter(|g| g.host == *host && g.answer.is_none()) {
-                let cancel = Effect::Cancel { host: host.clone(), command: given.command };
-                match once.flight().filter(|flight| flight.command == given.command) {
-                    Some(flight) => {
-                        effects.push(self.send_once(k, flight));
-                        effects.extend(flight.cancelling.map(|_| cancel));
-                    }
-                    None => effects.push(cancel),
-                }
-            }
-        }
+        let steps = self.once.iter().enumerate();
+        let mut effects: Vec<_> = steps
+            .filter_map(|(k, once)| Some((k, once.flight()?)))
+            .filter(|(_, flight)| flight.host == *host)
+            .flat_map(|(k, flight)| self.send_and_cancel_once(k, flight))
+            .collect();
+        let every = self.once.iter();
+        effects.extend(
+            every
+                .flat_map(|once| once.to_call_off().filter(|c| c.host == *host))
+                .map(|given| Effect::Cancel { host: given.host.clone(), command: given.command }),
+        );
         effects
+    }
+
+    /// A person has said what became of a step: its hosts in contact need not do any more what they were told.
+    pub(crate) fn call_off_once(&self, name: &str) -> Vec<Effect> {
+        let once = self.once_named(name).map(|k| &self.once[k]);
+        let given = once.into_iter().flat_map(Once::to_call_off);
+        given
+            .filter(|given| self.contact(&given.host).0)
+            .map(|given| Effect::Cancel { host: given.host.clone(), command: given.command })
+            .collect()
+    }
+
+    /// The command of a step, and that it is called off, where it is.
+    pub(crate) fn send_and_cancel_once(&self, k: usize, flight: &Flight) -> Vec<Effect> {
+        let cancel = || Effect::Cancel { host: flight.host.clone(), command: flight.command };
+        let cancel = flight.cancelling.map(|_| cancel());
+        std::iter::once(self.send_once(k, flight)).chain(cancel).collect()
     }
 
     /// The command of a step, named after its rollout.
@@ -274,7 +321,13 @@ impl Rollout {
         }
         step.state =
             State::Working(Flight { host: host.clone(), command, since: at, cancelling: None });
-        step.given.push(Given { host: host.clone(), command, since: at, answer: None });
+        step.given.push(Given {
+            host: host.clone(),
+            command,
+            since: at,
+            answer: None,
+            not_done: false,
+        });
         Ok(())
     }
 
@@ -297,17 +350,18 @@ impl Rollout {
         // A host that was out of reach and is back may know what nobody knew.
         let last = step.given.last().is_some_and(|g| g.command == command);
         let asked = matches!(step.state, State::Working(_) | State::Unknown(_));
-        if !(last && asked) || step.resolved_by.is_some() {
+        if !(last && asked) {
             return Ok(());
         }
+        let called_off = step.flight().is_some_and(|flight| flight.cancelling.is_some());
         let name = self.plan.once[once as usize].name.clone();
         let step = self.once_mut(once)?;
         step.state = match &outcome.result {
             OpResult::Done => State::Done,
             OpResult::Unknown(why) => State::Unknown(why.clone()),
-            // It was called off before it was begun, or refused: nothing was done.
-            OpResult::Cancelled => State::Pending,
-            bad => State::Failed(bad.to_string()),
+            // The rollout ends. Where nobody called it off, it is not begun again by itself.
+            OpResult::Cancelled if called_off => State::Pending,
+            bad => State::Failed(shortened(bad.to_string())),
         };
         let known = !matches!(step.state, State::Unknown(_));
         self.progress = at;
@@ -334,11 +388,11 @@ impl Rollout {
     pub(crate) fn resolve_once(&mut self, name: &str, done: bool, by: &str) -> Result<(), String> {
         let k = self.once_named(name).ok_or_else(|| format!("the plan has no {name}"))?;
         let step = &mut self.once[k];
-        step.resolved_by = Some(by.to_owned());
+        // What it does from now on is found out anew.
+        step.resolved_by = done.then(|| by.to_owned());
         step.state = if done { State::Done } else { State::Pending };
-        if !done {
-            // What it does from now on is found out anew.
-            step.resolved_by = None;
+        if let (false, Some(last)) = (done, step.given.last_mut()) {
+            last.not_done = true;
         }
         Ok(())
     }

@@ -78,15 +78,21 @@ impl Rollout {
         Ok(())
     }
 
+    /// Whether the plan has such a gate.
+    pub(crate) fn is_gate(&self, gate: &str) -> Result<(), String> {
+        if self.plan.gates.iter().any(|known| known == gate) {
+            return Ok(());
+        }
+        let known = match self.plan.gates.as_slice() {
+            [] => "it has none".to_owned(),
+            gates => format!("it has {}", gates.join(", ")),
+        };
+        Err(format!("{} has no gate {gate}: {known}", self.id))
+    }
+
     fn may_override(&self, gate: &str) -> Result<(), String> {
         let id = self.id;
-        if !self.plan.gates.iter().any(|known| known == gate) {
-            let known = match self.plan.gates.as_slice() {
-                [] => "it has none".to_owned(),
-                gates => format!("it has {}", gates.join(", ")),
-            };
-            return Err(format!("{id} has no gate {gate}: {known}"));
-        }
+        self.is_gate(gate)?;
         if self.wave.is_some() {
             return Err(format!("the gates of {id} have been passed already"));
         }

@@ -56,6 +56,13 @@ impl Rollout {
         Some(Fact::Paused { why: PauseWhy::Gate { gate, why } })
     }
 
+    /// A gate that has not answered for too long: whoever was to ask it may be gone.
+    pub(crate) fn silence_of_gates(&self) -> Option<PauseWhy> {
+        let gate = self.open_gates().into_iter().next()?;
+        let why = format!("it has not answered within {}", self.plan.limits.progress_deadline);
+        Some(PauseWhy::Gate { gate, why })
+    }
+
     pub(crate) fn gate_mut(&mut self, name: &str) -> Result<&mut Precondition, String> {
         let at = self.plan.gates.iter().position(|gate| gate == name);
         at.and_then(|at| self.gates.get_mut(at))

@@ -2,7 +2,7 @@
 
 use dv_types::{
     Report, WaitingOn,
-    plan::Turn,
+    plan::{Turn, WaveKind},
     report::{
         GateReport, HostReport, MonitorReport, OnceReport, OnceState, Phase, State as Stands,
         StepReport,
@@ -104,6 +104,13 @@ impl Rollout {
                 .filter_map(|i| self.reconnect(i)),
         );
         waiting.extend(self.waiting_besides_hosts());
+        // Hosts that wait for the same are one line.
+        let mut said = Vec::new();
+        waiting.retain(|wait| {
+            let news = !said.contains(wait);
+            said.push(wait.clone());
+            news
+        });
         if waiting.is_empty() {
             let next = self.index.startable.first().and_then(|&i| self.may_begin(i).err());
             waiting.push(next.or_else(|| self.recovery()).unwrap_or(WaitingOn::Coordinator));
@@ -118,18 +125,8 @@ impl Rollout {
         if self.wave.is_none() && !gates.is_empty() {
             waiting.push(WaitingOn::Gates { gates });
         }
-        let due = || {
-            let after =
-                [Turn::Canary, Turn::End].into_iter().filter_map(|turn| self.open_once(turn));
-            let at_barrier = self.index.answered.iter().chain(self.index.startable.first());
-            let due = at_barrier.filter_map(|&i| self.barrier(i)).chain(after).next();
-            due.filter(|_| {
-                self.index.totals.working + self.index.totals.pending == 0 || self.wave.is_some()
-            })
-        };
         let under_way = self.once_in_flight().map(|(k, _)| k);
-        let nobody = under_way.is_none() && self.mode == Mode::Running && self.stands_still();
-        if let Some(k) = under_way.or_else(|| nobody.then(due).flatten()) {
+        if let Some(k) = under_way.or_else(|| self.once_without_host()) {
             waiting.push(self.waiting_on_once(k));
         }
         if let Some((_, until)) = self.watch_under_way() {
@@ -138,9 +135,26 @@ impl Rollout {
         waiting
     }
 
-    /// No host carries anything out.
-    fn stands_still(&self) -> bool {
-        self.index.working.iter().all(|&i| self.hosts[i].flight.is_none())
+    /// A step whose turn it is, and that no host in contact may do.
+    fn once_without_host(&self) -> Option<usize> {
+        if self.mode != Mode::Running || self.held().is_some() {
+            return None;
+        }
+        let Some(wave) = self.wave else {
+            let before = self.gates_hold() && self.once_before_hosts().is_some();
+            return before.then(|| self.open_once(Turn::Steps)).flatten();
+        };
+        let under_way = self.index.ready.iter().map(|&(_, i)| i);
+        let mut come_to_it = under_way.chain(self.index.startable.first().copied());
+        if let Some(k) = come_to_it.find_map(|i| self.barrier(i)) {
+            return Some(k);
+        }
+        let passed = self.index.open[..=wave as usize].iter().all(|&open| open == 0);
+        let canary = self.plan.waves[wave as usize].kind == WaveKind::Canary;
+        let last = wave as usize + 1 == self.plan.waves.len();
+        let turns = [(Turn::Canary, canary && !self.empty_canary_accepted), (Turn::End, last)];
+        let turns = turns.into_iter().filter(|(_, due)| passed && *due);
+        turns.filter_map(|(turn, _)| self.open_once(turn)).next()
     }
 
     fn gate_reports(&self) -> Vec<GateReport> {

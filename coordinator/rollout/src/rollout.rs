@@ -206,6 +206,7 @@ impl Rollout {
             Fact::Started { .. } => self.ask_gates(),
             Fact::Recovered => self.ask_gates().into_iter().chain(self.observe_service()).collect(),
             Fact::Operator { verb: Verb::Resume, .. } => self.ask_gates(),
+            Fact::Operator { verb: Verb::Resolve { once, .. }, .. } => self.call_off_once(once),
             Fact::OnceCommanded { .. } => self
                 .once_in_flight()
                 .map(|(k, flight)| self.send_once(k, flight))
@@ -277,7 +278,8 @@ impl Rollout {
         }
         let hosts = self.index.working.iter().flat_map(|&i| self.unanswered(i));
         let once = self.once_in_flight().filter(|(_, flight)| self.contact(&flight.host).0);
-        hosts.chain(once.map(|(k, flight)| self.send_once(k, flight))).collect()
+        let once = once.into_iter().flat_map(|(k, flight)| self.send_and_cancel_once(k, flight));
+        hosts.chain(once).collect()
     }
 
     /// When the machine wants a [`Event::Tick`] at the latest.
@@ -288,7 +290,9 @@ impl Rollout {
             _ => {
                 let alarm = self.index.alarms.first().map(|(at, _)| *at);
                 let watch = match self.mode {
-                    Mode::Running => self.watch_under_way().map(|(_, until)| until),
+                    Mode::Running | Mode::Paused(_) => {
+                        self.watch_under_way().map(|(_, until)| until)
+                    }
                     _ => None,
                 };
                 let alarms = [alarm, self.once_alarm(), watch, self.progress_deadline()];

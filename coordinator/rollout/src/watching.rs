@@ -20,6 +20,13 @@ pub(crate) struct Watch {
     pub(crate) accepted: bool,
 }
 
+impl Watch {
+    fn has_passed(&self) -> bool {
+        let passes = |judgement: &Judgement| judgement.verdict == MonitorVerdict::Pass;
+        self.accepted || self.judgement.as_ref().is_some_and(passes)
+    }
+}
+
 impl Rollout {
     /// How long the service is watched then.
     fn window(&self, watching: Watching) -> Option<dv_types::Span> {
@@ -37,27 +44,41 @@ impl Rollout {
     }
 
     /// Watches, where that is due: the next fact, or the wait for it; nothing where it has passed.
-    pub(crate) fn watched(&self, watching: Watching, now: Timestamp) -> Option<Option<Fact>> {
-        let window = self.window(watching)?;
-        let Some(watch) = self.watches.iter().find(|w| w.watching == watching) else {
-            return Some(Some(Fact::MonitorStarted { watching }));
-        };
-        let Some(judgement) = &watch.judgement else {
-            let monitor = self.plan.monitor.as_ref()?;
-            let judgement =
-                judge::judge(monitor, &watch.samples, window, window.after(watch.since) <= now);
-            return Some(judgement.map(|judgement| Fact::Judged { watching, judgement }));
-        };
-        if watch.accepted {
-            return None;
+    pub(crate) fn watched(&self, watching: Watching) -> Option<Option<Fact>> {
+        self.window(watching)?;
+        match self.watches.iter().find(|watch| watch.watching == watching) {
+            None => Some(Some(Fact::MonitorStarted { watching })),
+            Some(watch) => (!watch.has_passed()).then_some(None),
         }
+    }
+
+    /// What the monitor finds, and what follows. It is asked whatever the hosts do meanwhile, and while the rollout is
+    /// paused: a bad version is bad as soon as that is plain.
+    pub(crate) fn verdict_of_monitor(&self, now: Timestamp) -> Option<Fact> {
+        if let Some((watch, until)) = self.watch_under_way() {
+            let (monitor, watching) = (self.plan.monitor.as_ref()?, watch.watching);
+            let window = self.window(watching)?;
+            let judgement = judge::judge(monitor, &watch.samples, window, until <= now)?;
+            return Some(Fact::Judged { watching, judgement });
+        }
+        let watch = self.watches.last().filter(|watch| !watch.has_passed())?;
+        let judgement = watch.judgement.as_ref()?;
         let why = judgement.why.clone();
         match judgement.verdict {
-            MonitorVerdict::Pass => None,
-            MonitorVerdict::Fail => Some(Some(self.condemn(Condemner::Monitor, why))),
-            MonitorVerdict::Inconclusive => {
-                Some(Some(Fact::Paused { why: PauseWhy::Inconclusive { why } }))
+            MonitorVerdict::Fail if !self.has_stopped() => {
+                Some(self.condemn(Condemner::Monitor, why))
             }
+            MonitorVerdict::Inconclusive if self.mode == Mode::Running => {
+                Some(Fact::Paused { why: PauseWhy::Inconclusive { why } })
+            }
+            _ => None,
+        }
+    }
+
+    /// A person goes on in spite of what was found last.
+    pub(crate) fn accept_judgement(&mut self) {
+        if let Some(watch) = self.watches.last_mut() {
+            watch.accepted = watch.judgement.is_some();
         }
     }
 

@@ -40,6 +40,31 @@ pub(crate) async fn rollout(client: &Client, named: Option<RolloutId>) -> Result
     }
 }
 
+/// The last rollout, finished or not, of the only service that was ever rolled out.
+pub(crate) async fn last(client: &Client) -> Result<RolloutId> {
+    let rollouts = client.rollouts(None, NEWEST).await?;
+    let mut last: Vec<_> = Vec::new();
+    let mut services = BTreeSet::new();
+    for report in &rollouts {
+        if services.insert(&report.service) {
+            last.push(report);
+        }
+    }
+    match last.as_slice() {
+        [one] => Ok(one.rollout),
+        [] => Err(Error::usage("there are no rollouts yet")),
+        many => {
+            let all: Vec<_> =
+                many.iter().map(|r| format!("{} ({})", r.rollout, r.service)).collect();
+            Err(Error::usage(format!(
+                "there are {} services, name a rollout, like the last of each: {}",
+                all.len(),
+                names(&all, 8)
+            )))
+        }
+    }
+}
+
 /// The only service that was ever rolled out.
 pub(crate) async fn only_service(client: &Client) -> Result<ServiceName> {
     let rollouts = client.rollouts(None, NEWEST).await?;

@@ -3,7 +3,7 @@
 use dv_types::{
     HostName, Timestamp, WaitingOn,
     plan::Kind,
-    record::PauseWhy,
+    record::{Condemner, PauseWhy},
     report::{Phase, Report, State},
 };
 
@@ -108,6 +108,16 @@ pub(crate) fn sentence(waiting: &WaitingOn, report: &Report, now: Timestamp) -> 
             "{why}; `dvctl rollout resume {id}` asks again, `dvctl rollout override {id} {gate} --reason WHY` goes on \
              in spite of it, `dvctl rollout abort {id}` ends it."
         ),
+        WaitingOn::Resume { why: why @ PauseWhy::Condemned { by: Condemner::Once { once }, .. } } => format!(
+            "it is paused, because {why}; a person looks, and says so: \
+             `dvctl rollout resolve {id} {once} --as done|not-done --reason WHY`; `dvctl rollout abort {id}` leaves \
+             every host as it is, `dvctl rollback {id}` takes the touched ones back."
+        ),
+        WaitingOn::Resume { why: why @ PauseWhy::Migrated { .. } } => format!(
+            "it is paused, because {why}; a person decides: `dvctl rollback {id} --plan` shows the ways back and what \
+             becomes of the database, `dvctl rollout resume {id}` goes on, `dvctl rollout abort {id}` leaves every \
+             host as it is."
+        ),
         WaitingOn::Resume { why } => {
             // A rollback is not rolled back.
             let back = match report.kind {
@@ -123,9 +133,15 @@ pub(crate) fn sentence(waiting: &WaitingOn, report: &Report, now: Timestamp) -> 
             "the gates answer first: {}; each has its answer within a minute, or says that it can't tell.",
             gates.join(", ")
         ),
-        WaitingOn::Once { once, host: Some(host) } => format!(
-            "{host} does {once}, which happens once; it ends when that is done, or by its time limit."
-        ),
+        WaitingOn::Once { once, host: Some(host) } => {
+            let known = report.once.iter().find(|known| known.name == *once);
+            let time = known.and_then(|known| known.since).map(|since| between(since, now));
+            format!(
+                "{host} has been doing {once}, which happens once{}; it ends when that is done, or by its time limit, \
+                 and if {host} is lost meanwhile, a person says whether it was done.",
+                time.map(|time| format!(", for {time}")).unwrap_or_default()
+            )
+        }
         WaitingOn::Once { once, host: None } => format!(
             "{once} happens once, and no host that may do it is in contact: see `dvctl hosts`."
         ),

@@ -8,6 +8,7 @@ use dv_types::{
 };
 
 use super::{
+    around,
     line::{Line, bad, faint, strong, warning},
     time::between,
     words,
@@ -25,6 +26,10 @@ pub(crate) fn frame(
 ) -> Vec<Line> {
     let mut lines = vec![header(report, now)];
     let foot = foot(report);
+    // Of a low terminal the hosts get half at least.
+    let mut around = around::under_way(report, sayings, now);
+    around.truncate(height.saturating_sub(lines.len() + foot.len() + 1) / 2);
+    lines.extend(around);
     let room = height.saturating_sub(lines.len() + foot.len() + 1).max(1);
     lines.extend(hosts(report, sayings, now, room));
     lines.extend(foot);
@@ -128,12 +133,17 @@ fn change(host: &HostReport) -> Line {
     Line::of(faint(), format!("{from} → {to}{time}"))
 }
 
-/// What the rollout as a whole waits on, where the hosts' own lines don't say it.
+/// What the rollout as a whole waits on, where the lines above don't say it.
 fn foot(report: &Report) -> Vec<Line> {
     let beyond = |w: &&WaitingOn| {
         !matches!(
             w,
-            WaitingOn::Operation { .. } | WaitingOn::Reconnect { .. } | WaitingOn::Coordinator
+            WaitingOn::Operation { .. }
+                | WaitingOn::Reconnect { .. }
+                | WaitingOn::Coordinator
+                | WaitingOn::Gates { .. }
+                | WaitingOn::Once { host: Some(_), .. }
+                | WaitingOn::Monitor { .. }
         )
     };
     report.waiting.iter().filter(beyond).take(3).map(waits).collect()

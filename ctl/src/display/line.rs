@@ -73,6 +73,24 @@ impl Line {
         if width > 0 { cut.plain("…") } else { cut }
     }
 
+    /// The same over as many lines as `width` columns need, broken at blanks; all but the first are indented.
+    pub(crate) fn wrap(self, width: usize, indent: usize) -> Vec<Self> {
+        let width = width.max(indent + 20);
+        let mut lines = vec![Self::default()];
+        for (style, text) in self.0 {
+            for word in text.split_inclusive(' ') {
+                let full = lines.len() > 1;
+                let last = lines.last_mut().expect("there is always one");
+                let begun = last.width() > if full { indent } else { 0 };
+                if begun && last.width() + word.trim_end().width() > width {
+                    lines.push(Self::from(" ".repeat(indent)));
+                }
+                lines.last_mut().expect("there is always one").0.push((style, word.to_owned()));
+            }
+        }
+        lines
+    }
+
     /// The text, with colours or without.
     pub(crate) fn render(&self, colour: bool) -> String {
         let mut out = String::new();
@@ -104,10 +122,15 @@ fn clean(text: &str) -> String {
     text.chars()
         .filter_map(|c| match c {
             '\n' | '\t' => Some(' '),
-            c if c.is_control() => None,
+            c if c.is_control() || turns_text(c) => None,
             c => Some(c),
         })
         .collect()
+}
+
+/// Whether it changes the direction in which the text after it is read: with it a line can be made to look like another.
+pub(crate) const fn turns_text(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// What went well.
@@ -156,5 +179,15 @@ mod tests {
     #[test]
     fn keeps_control_characters_out() {
         assert_eq!(Line::from("a\u{1b}[2Jb\r\nc").render(true), "a[2Jb c");
+        assert_eq!(Line::from("a\u{202e}b\u{2066}c").render(true), "abc");
+    }
+
+    #[test]
+    fn breaks_at_blanks_and_indents_what_follows() {
+        let line = Line::from("why: ").add(bad(), "no space left on the device of the backup");
+        let lines: Vec<String> = line.wrap(24, 2).iter().map(|line| line.render(false)).collect();
+        assert_eq!(lines, ["why: no space left on", "  the device of the", "  backup"]);
+        let word = Line::from("x".repeat(40)).wrap(24, 2);
+        assert_eq!(word.len(), 1, "a word is never broken");
     }
 }

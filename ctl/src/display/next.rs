@@ -1,9 +1,10 @@
 //! What a person can do next.
 
 use dv_types::{
+    gate::Answer,
     plan::Kind,
-    record::{PauseWhy, Verdict},
-    report::{Phase, Report, State},
+    record::{Condemner, PauseWhy, Verdict},
+    report::{GateReport, Phase, Report, State},
 };
 
 use super::{
@@ -29,6 +30,13 @@ pub(crate) fn next(report: &Report) -> Vec<String> {
             format!("Look whether {once} was done, and say so:"),
             format!("dvctl rollout resolve {id} {once} --as done|not-done --reason WHY"),
             format!("It ends, and every host stays as it is: dvctl rollout abort {id}"),
+        ],
+        // Going on does not answer whether it was done.
+        State::Paused(PauseWhy::Condemned { by: Condemner::Once { once }, .. }) => vec![
+            format!("Look whether {once} was done, or try it again:"),
+            format!("dvctl rollout resolve {id} {once} --as done|not-done --reason WHY"),
+            format!("It ends, and every host stays as it is: dvctl rollout abort {id}"),
+            format!("It ends, and every touched host goes back: dvctl rollback {id}"),
         ],
         State::Paused(PauseWhy::Gate { gate, .. }) => vec![
             format!("The gate is asked again: dvctl rollout resume {id}"),
@@ -86,8 +94,22 @@ fn ended(report: &Report, verdict: Verdict) -> Vec<String> {
                 all.push(format!("Should it have to go back: dvctl rollback {}", report.service));
             }
         }
+        (_, false) if touched == 0 && forward && !report.migrations.is_empty() => all.push(format!(
+            "No host was touched, but the database was migrated: see the ways back: dvctl rollback {} --plan",
+            report.rollout
+        )),
         (_, false) if touched == 0 && !matches!(report.kind, Kind::Reversal { .. }) => {
             all.push("No host was touched: put right what failed, and start it again.".to_owned());
+            let failed = |gate: &&GateReport| {
+                let answer = gate.answer.as_ref().map(|answer| answer.answer);
+                gate.overridden.is_none() && answer == Some(Answer::Fail)
+            };
+            all.extend(report.gates.iter().find(failed).map(|gate| {
+                format!(
+                    "In spite of the gate: dvctl rollout start … --override {} --reason WHY",
+                    gate.gate
+                )
+            }));
         }
         (_, false) if forward => all.push(format!(
             "What was changed stays ({} touched): dvctl rollback {} takes it back",

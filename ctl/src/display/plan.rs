@@ -98,7 +98,8 @@ fn gates(plan: &Plan) -> Vec<Line> {
             }
             _ => None,
         });
-        Line::from(format!("{gate}: {}", says.unwrap_or_default()))
+        let says = says.map(|says| format!(": {says}")).unwrap_or_default();
+        Line::of(strong(), gate).plain(says)
     };
     plan.gates.iter().map(what).collect()
 }

@@ -6,6 +6,7 @@ use dv_types::{
 };
 
 use super::{
+    around,
     line::{Line, bad, faint, good, strong, warning},
     next, summary,
     table::Table,
@@ -36,6 +37,11 @@ pub(crate) fn status(report: &Report, plan: &Plan, now: Timestamp) -> Vec<Line> 
         )),
         Line::default(),
     ];
+    let around = around::lines(report, now);
+    if !around.is_empty() {
+        lines.extend(around);
+        lines.push(Line::default());
+    }
     let mut table =
         Table::new(["HOST", "BATCH", "PHASE", "CONTACT", "HEALTH", "STEP", "FROM", "TO", "WHY"]);
     for host in &report.hosts {

@@ -8,6 +8,7 @@ use dv_types::{
 };
 
 use super::{
+    around,
     line::{Line, bad, faint, strong},
     next,
     story::{HostStory, Story},
@@ -25,6 +26,11 @@ const TAIL: usize = 10;
 /// The summary of a rollout that was followed.
 pub(crate) fn summary(report: &Report, story: &Story) -> Vec<Line> {
     let mut lines = vec![Line::default(), head(report)];
+    let around = around::lines(report, report.ended.unwrap_or(report.began));
+    if !around.is_empty() {
+        lines.extend(around.into_iter().map(|line| Line::from("  ").append(line)));
+        lines.push(Line::default());
+    }
     lines.extend(table(report, story));
     for host in &report.hosts {
         lines.extend(failure(host, story));

@@ -21,7 +21,8 @@ pub(crate) fn tell(record: &Record, story: &Story) -> Option<Line> {
     Some(line.pad("00:00:00 ".len() + width.max(5) + 1).append(text))
 }
 
-fn fact<'f>(fact: &'f Fact, story: &Story) -> Option<(Option<&'f HostName>, Line)> {
+/// What it says and the host that it is about.
+pub(crate) fn fact<'f>(fact: &'f Fact, story: &Story) -> Option<(Option<&'f HostName>, Line)> {
     let about = |host| story.host(host);
     Some(match fact {
         Fact::Started { by, reason, overrides } => {
@@ -32,10 +33,7 @@ fn fact<'f>(fact: &'f Fact, story: &Story) -> Option<(Option<&'f HostName>, Line
             let operation =
                 story.plan.once.get(*once as usize).map(|once| once.operation.to_string());
             let what = operation.unwrap_or_default();
-            (
-                Some(host),
-                Line::of(strong(), story.once(*once).to_owned()).plain(format!(", once: {what}")),
-            )
+            (Some(host), Line::of(strong(), story.once(*once)).plain(format!(", once: {what}")))
         }
         Fact::OnceCancelling { once } => {
             (None, Line::of(warning(), format!("{} is called off", story.once(*once))))
@@ -120,15 +118,15 @@ fn fact<'f>(fact: &'f Fact, story: &Story) -> Option<(Option<&'f HostName>, Line
                 Verb::Retry { host } | Verb::Skip { host } => Some(host),
                 _ => None,
             };
-            let loud = matches!(verb, Verb::Override { .. });
+            if let Verb::Override { gate } = verb {
+                let line = Line::of(bad(), format!("OVERRIDDEN by {by}"));
+                return Some((host, line.plain(format!(": the gate {gate}{reason}"))));
+            }
             let verb = match verb {
                 Verb::Retry { .. } => "retry".to_owned(),
                 Verb::Skip { .. } => "skip".to_owned(),
                 verb => verb.to_string(),
             };
-            if loud {
-                return Some((host, Line::of(warning(), format!("{by} says: {verb}{reason}"))));
-            }
             (host, Line::from(format!("{by} says: {verb}{reason}")))
         }
         Fact::Ended { verdict, rollback } => {
@@ -150,7 +148,7 @@ fn gate(answer: &GateAnswer) -> Line {
 }
 
 fn once_reported(name: &str, outcome: &Outcome) -> Line {
-    let line = Line::of(strong(), name.to_owned()).plain(": ");
+    let line = Line::of(strong(), name).plain(": ");
     let took = length(outcome.took);
     let line = match &outcome.result {
         OpResult::Done => line.add(good(), "done").plain(format!(" in {took}")),
@@ -173,7 +171,7 @@ fn started(by: &str, reason: Option<&str>, overrides: &[String], story: &Story) 
     ));
     match overrides {
         [] => line,
-        gates => line.add(warning(), format!("; OVERRIDDEN: {}", gates.join(", "))),
+        gates => line.add(bad(), format!("; OVERRIDDEN: {}", gates.join(", "))),
     }
 }
 

@@ -4,16 +4,19 @@ use dv_types::{
     Fact, RolloutId, WaitingOn,
     plan::Kind,
     record::{PauseWhy, Verb, Verdict},
-    report::{Phase, Report, State},
+    report::{OnceState, Phase, Report, State},
 };
 
 use super::{
     explain::{explain, sentence},
     frame::{Sayings, frame},
     line::Line,
+    next,
+    playbook::{Told, condemned, failed_smoke, migrating, watching, whole},
     sample::{ID, Journal, at, host, plan, report},
     status::status,
     story::Story,
+    summary::summary,
     tell::tell,
 };
 
@@ -117,11 +120,36 @@ fn every_wait_says_what_would_end_it() {
         WaitingOn::Recovery { hosts: vec![host("web1"), host("web2")], since, until },
         WaitingOn::Promotion,
         WaitingOn::Resume { why: PauseWhy::NoProgress },
+        WaitingOn::Gates { gates: vec!["reviewed".to_owned(), "tests".to_owned()] },
+        WaitingOn::Once { once: "migrate".to_owned(), host: Some(host("web1")) },
+        WaitingOn::Once { once: "migrate".to_owned(), host: None },
+        WaitingOn::Monitor { until },
+        WaitingOn::Resume {
+            why: PauseWhy::Gate { gate: "tests".to_owned(), why: "e2e has not ended".to_owned() },
+        },
+        WaitingOn::Resume {
+            why: PauseWhy::OnceUnknown {
+                once: "migrate".to_owned(),
+                known: "web1 is not heard".to_owned(),
+            },
+        },
+        WaitingOn::Resume {
+            why: PauseWhy::Condemned {
+                by: dv_types::record::Condemner::Once { once: "smoke".to_owned() },
+                why: "GET /: 500".to_owned(),
+            },
+        },
+        WaitingOn::Resume {
+            why: PauseWhy::Migrated {
+                migrations: vec!["0008_drop_tags".to_owned()],
+                because: "monitor failed: 6 % failed".to_owned(),
+            },
+        },
         WaitingOn::Settling { hosts: vec![host("web1")] },
         WaitingOn::Settling { hosts: vec![host("web1"), host("web2")] },
         WaitingOn::Coordinator,
     ];
-    let lines: Vec<String> = all.iter().map(|w| sentence(w, &under_way(), at(65))).collect();
+    let lines: Vec<String> = all.iter().map(|w| sentence(w, &migrating().report, at(65))).collect();
     insta::assert_snapshot!(lines.join("\n"));
 }
 
@@ -199,4 +227,100 @@ fn a_reversal_is_called_one() {
     let mut report = under_way();
     report.kind = Kind::Reversal { of: RolloutId(41) };
     assert_eq!(super::words::subject(&report), "app: rollback of r41 (v2)");
+}
+
+fn of(told: &Told, now: i64) -> String {
+    text(&status(&told.report, &told.plan, at(now)))
+}
+
+#[test]
+fn status_shows_what_happens_beside_the_hosts() {
+    let all = [
+        of(&migrating(), 50),
+        of(&watching(), 90),
+        of(&failed_smoke(), 90),
+        of(&whole(), 900),
+        of(&condemned(), 900),
+    ];
+    insta::assert_snapshot!(all.join("\n----\n"));
+}
+
+#[test]
+fn a_frame_shows_what_of_it_is_under_way() {
+    let sayings = Sayings::from([(host("web1"), "upgrading 0006 to 0007".to_owned())]);
+    let picture = |told: &Told, now| text(&frame(&told.report, &sayings, at(now), (120, 24)));
+    let mut begins = migrating();
+    begins.report.wave.0 = 0;
+    let all = [picture(&begins, 50), picture(&watching(), 90), picture(&failed_smoke(), 90)];
+    insta::assert_snapshot!(all.join("\n----\n"));
+}
+
+#[test]
+fn a_frame_with_much_beside_the_hosts_leaves_room_for_them() {
+    let told = whole();
+    for height in [3, 6, 10] {
+        let lines = frame(&told.report, &Sayings::new(), at(900), (80, height));
+        assert!(lines.len() <= height, "{height} rows: {}", lines.len());
+        // The hosts, or how many there are.
+        let hosts = if height < 10 { "3 more hosts" } else { "web3  healthy" };
+        assert!(text(&lines).contains(hosts), "{}", text(&lines));
+    }
+}
+
+#[test]
+fn a_summary_tells_gates_and_what_happened_once() {
+    let told = whole();
+    let mut story = Story::new(ID, told.plan.clone().into());
+    told.records.iter().for_each(|record| story.take(record));
+    insta::assert_snapshot!(text(&summary(&told.report, &story)));
+}
+
+#[test]
+fn the_live_lines_of_a_playbook() {
+    let told = whole();
+    let mut story = Story::new(ID, told.plan.clone().into());
+    let mut lines = Vec::new();
+    for record in &told.records {
+        lines.extend(tell(record, &story));
+        story.take(record);
+    }
+    insta::assert_snapshot!(text(&lines));
+}
+
+#[test]
+fn what_a_person_can_do_is_what_the_rollout_takes() {
+    // Going on is refused where somebody must say whether it was done.
+    let next = next::next(&failed_smoke().report).join("\n");
+    assert!(next.contains("dvctl rollout resolve r42 smoke-canary --as"), "{next}");
+    assert!(!next.contains("rollout resume"), "{next}");
+    let mut told = condemned();
+    (told.report.rollback, told.report.reversed_by) = (false, None);
+    told.report.totals.touched = 0;
+    let next = next::next(&told.report).join("\n");
+    assert!(next.contains("the database was migrated"), "{next}");
+    assert!(next.contains("dvctl rollback r42 --plan"), "{next}");
+    told.report.migrations.clear();
+    told.report.gates[0].answer.as_mut().unwrap().answer = dv_types::gate::Answer::Fail;
+    let next = next::next(&told.report).join("\n");
+    assert!(next.contains("--override reviewed --reason WHY"), "{next}");
+}
+
+#[test]
+fn an_override_is_told_although_the_gate_passes() {
+    let mut told = watching();
+    told.report.gates[0].overridden = Some("eve".to_owned());
+    let status = of(&told, 90);
+    assert!(status.contains("\ngates: pass: tests, disk\n"), "{status}");
+    assert!(status.contains("\ngate reviewed: OVERRIDDEN by eve; it says pass: "), "{status}");
+}
+
+#[test]
+fn a_failed_smoke_test_that_a_person_accepted_does_not_look_done() {
+    let mut told = failed_smoke();
+    told.report.once[2].state = OnceState::Done;
+    told.report.once[2].resolved_by = Some("ann".to_owned());
+    let status = of(&told, 90);
+    let line =
+        "smoke-canary: counts as done, says ann; failed: GET /login: 500, and 200 is expected";
+    assert!(status.contains(line), "{status}");
 }

@@ -37,7 +37,11 @@ impl Live {
 impl View for Live {
     fn record(&mut self, record: &Record, _: &Story) -> io::Result<()> {
         // What a host said of an operation is over with the operation.
-        if let Fact::Commanded { host, .. } | Fact::Reported { host, .. } = &record.fact {
+        if let Fact::Commanded { host, .. }
+        | Fact::Reported { host, .. }
+        | Fact::OnceCommanded { host, .. }
+        | Fact::OnceReported { host, .. } = &record.fact
+        {
             self.sayings.remove(host);
         }
         Ok(())

@@ -4,6 +4,9 @@ mod asking;
 mod fake;
 mod following;
 mod offline;
+#[allow(dead_code, reason = "display's own tests use the rest")]
+mod playbook;
+mod reporting;
 mod sample;
 mod support;
 mod terminal;

@@ -214,9 +214,9 @@ fn one(index: usize, planned: &PlannedHost, phase: Phase) -> HostReport {
 
 /// The journal of a rollout, written one fact after the other.
 pub(crate) struct Journal {
-    id: RolloutId,
+    pub(crate) id: RolloutId,
     pub(crate) records: Vec<Record>,
-    commands: u32,
+    pub(crate) commands: u32,
 }
 
 impl Journal {

@@ -129,3 +129,16 @@ fn without_colours_nothing_is_coloured() {
     };
     assert!(codes.clone().count() > 0 && !codes.into_iter().any(coloured), "{seen:?}");
 }
+
+#[test]
+fn a_page_is_not_written_to_a_terminal() {
+    let fake = Fake::new();
+    let told = crate::playbook::whole();
+    fake.scene("r42", Scene::new(told.plan, told.records, told.report));
+    let line = ["rollout", "report", "r42", "--format", "html", "--no-color"];
+    let mut terminal = Terminal::open(&fake, &line);
+    let seen = terminal.read_until("--out report.html");
+    assert_eq!(terminal.code(), Some(2), "{seen}");
+    assert!(!seen.contains("<!DOCTYPE"), "{seen}");
+    assert!(fake.asked().is_empty(), "nothing is asked for what can't be shown");
+}

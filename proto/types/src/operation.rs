@@ -288,6 +288,7 @@ impl fmt::Display for Operation {
             }
             Self::Smoke { smoke, .. } => match &smoke.command {
                 Some(argv) => write!(f, "smoke test: {}", argv.join(" ")),
+                None if smoke.session.len() == 1 => f.write_str("smoke test of 1 request"),
                 None => write!(f, "smoke test of {} requests", smoke.session.len()),
             },
             Self::Arm { within, .. } => {

@@ -27,7 +27,10 @@ pub fn catch_up(of: &Rollout, hosts: &[HostName]) -> Plan {
         min_available: Quota::Hosts(0),
         on_failure: match plan.kind {
             Kind::Reversal { .. } => OnFailure::Continue,
-            Kind::Forward | Kind::CatchUp { .. } => OnFailure::Rollback,
+            // The host would go back by itself to code that can't run on the schema.
+            Kind::Forward if !of.forbids_way_back().is_empty() => OnFailure::Pause,
+            Kind::Forward => OnFailure::Rollback,
+            Kind::CatchUp { .. } => plan.limits.on_failure,
         },
         ..plan.manifest.strategy.clone()
     };

@@ -34,4 +34,5 @@ pub use database::way_back;
 pub use forward::{Asked, forward};
 pub use once::{helpers, schema_question};
 pub use reverse::reverse;
+pub(crate) use reverse::undoes_something_once;
 pub use select::{probing, select, subjects};

@@ -2,7 +2,7 @@
 //! in the same order, each aimed at what was there.
 
 use dv_types::{
-    HostName, Operation, Plan,
+    HostName, Operation, Plan, Version,
     manifest::{OnFailure, Step, Strategy},
     plan::{Barrier, Database, Kind, Note, PlannedHost, PlannedOnce, Program, Severity, Turn, Way},
 };
@@ -10,7 +10,7 @@ use dv_types::{
 use super::{
     database::{backup_step, migrate_step},
     once,
-    program::fill,
+    program::{fill, needs_version},
     trail::trails,
     waves::{Candidate, limits, waves},
     way_back::way_back,
@@ -80,7 +80,7 @@ pub fn reverse(of: &Rollout, catch_ups: &[Rollout], all_at_once: bool, database:
             plan.limits.min_available.saturating_sub(outside)
         }
     };
-    let mut once = once_back(of, &database);
+    let mut once = once_back(of, &database, &mut notes);
     for program in &mut programs {
         let before = (0..once.len() as u32).map(|once| Barrier { before: 0, once });
         program.barriers.extend(before);
@@ -110,7 +110,7 @@ pub fn reverse(of: &Rollout, catch_ups: &[Rollout], all_at_once: bool, database:
 
 /// What happens once on the way back, before the first host: what is undone that happened once, the last first, and
 /// then the database.
-fn once_back(of: &Rollout, database: &Database) -> Vec<PlannedOnce> {
+fn once_back(of: &Rollout, database: &Database, notes: &mut Vec<Note>) -> Vec<PlannedOnce> {
     let version = &of.plan.version;
     let id = of.id.to_string();
     // The commands name the rollout that is taken back, not the one that does it.
@@ -122,8 +122,8 @@ fn once_back(of: &Rollout, database: &Database) -> Vec<PlannedOnce> {
         argv.iter().map(fill).collect()
     };
     let where_it_ran = |name: &str| -> Vec<HostName> {
-        let k = of.once_named(name);
-        k.and_then(|k| of.once[k].last()).map(|given| given.host.clone()).into_iter().collect()
+        let once = of.once_named(name).map(|k| &of.once[k]).filter(|once| once.was_begun());
+        once.and_then(|once| once.last()).map(|given| given.host.clone()).into_iter().collect()
     };
     let mut back = Vec::new();
     for (i, step) in of.plan.manifest.steps.iter().enumerate().rev() {
@@ -131,16 +131,25 @@ fn once_back(of: &Rollout, database: &Database) -> Vec<PlannedOnce> {
         let (Some(_), Some(undo)) = (&s.once, &s.undo) else { continue };
         let name = once::run_name(i + 1);
         let hosts = where_it_ran(&name);
-        if !hosts.is_empty() {
-            let (argv, timeout, repeatable) = (all(undo, 0), s.timeout, s.repeatable);
-            let operation = Operation::Run { argv, timeout, repeatable };
-            back.push(PlannedOnce {
-                name: format!("undo-{name}"),
-                turn: Turn::Steps,
-                hosts,
-                operation,
+        let Some(host) = hosts.first() else { continue };
+        // As the `undo` of every host: with the version before.
+        let before = before(of, host);
+        if undo.iter().any(|a| needs_version(a)) && before.is_none() {
+            notes.push(Note {
+                severity: Severity::Warning,
+                host: None,
+                text: format!(
+                    "{name} is not undone: `undo` of `{}` needs the version before, and dv has brought none",
+                    s.argv.join(" ")
+                ),
             });
+            continue;
         }
+        let fill = |a: &String| fill(a, before).replace("${rollout}", &id);
+        let argv = undo.iter().map(fill).collect();
+        let operation = Operation::Run { argv, timeout: s.timeout, repeatable: s.repeatable };
+        let name = format!("undo-{name}");
+        back.push(PlannedOnce { name, turn: Turn::Steps, hosts, operation });
     }
     let (name, ran, operation) = match &database.way {
         Way::Code => return back,
@@ -161,6 +170,18 @@ fn once_back(of: &Rollout, database: &Database) -> Vec<PlannedOnce> {
     let (name, hosts) = (name.to_owned(), where_it_ran(ran));
     back.push(PlannedOnce { name, turn: Turn::Steps, hosts, operation });
     back
+}
+
+/// What the service ran before `of` on this host; on one that is not the rollout's, what its hosts ran.
+fn before<'r>(of: &'r Rollout, host: &HostName) -> Option<&'r Version> {
+    let planned = of.plan.host(host).or_else(|| of.plan.hosts.first());
+    planned?.from.as_ref()
+}
+
+/// Whether taking `of` back undoes something that happened once, the database aside.
+pub(crate) fn undoes_something_once(of: &Rollout) -> bool {
+    let database = Database { way: Way::Code, why: String::new() };
+    !once_back(of, &database, &mut Vec::new()).is_empty()
 }
 
 fn strategy_back(strategy: &Strategy, all_at_once: bool, hosts: u32) -> Strategy {

@@ -1,9 +1,13 @@
 //! The rollout machine from outside: scenarios, and properties under any order of events.
 
+mod database;
 mod dead_man;
 mod diagram;
+mod gates;
 mod monitor;
+mod once;
 mod planning;
+mod playbook;
 mod properties;
 mod relapse;
 mod scenarios;

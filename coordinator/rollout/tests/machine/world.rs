@@ -9,12 +9,13 @@ use std::{
 use dv_rollout::{Effect, Event, Rejected, Rollout, planning};
 use dv_types::{
     Command, CommandId, Commit, Digest, Epoch, Fact, Finding, HostFacts, HostName, Labels,
-    Manifest, OpResult, Operation, Outcome, Plan, Record, Report, RolloutId, Span, Subject,
-    Timestamp,
+    Manifest, Migration, OpResult, Operation, Outcome, Plan, Record, Report, RolloutId, Span,
+    Subject, Timestamp,
+    gate::Answer,
     outcome::{Evidence, ImageId, Output, Tags},
-    plan::Kind,
-    record::{Verb, Verdict},
-    report::{Phase, State},
+    plan::{Kind, Way, Wish},
+    record::{PauseWhy, Verb, Verdict},
+    report::{GateReport, OnceReport, OnceState, Phase, State},
 };
 
 pub(crate) const EPOCH: Epoch = Epoch(1);
@@ -43,6 +44,21 @@ pub(crate) struct World {
     /// Gates that were asked, in order.
     pub(crate) asked: Vec<String>,
     pub(crate) sampling: bool,
+    pub(crate) database: Database,
+    /// What was carried out, in order, and where.
+    pub(crate) done: Vec<(HostName, Operation)>,
+    /// The fold over the journal, record by record.
+    shadow: Rollout,
+}
+
+/// The one database behind all hosts.
+#[derive(Debug, Default)]
+pub(crate) struct Database {
+    pub(crate) applied: Vec<Migration>,
+    pub(crate) pending: Vec<Migration>,
+    /// How many a migration that fails has applied before.
+    pub(crate) fails_after: usize,
+    pub(crate) backups: Vec<CommandId>,
 }
 
 pub(crate) fn host(n: usize) -> HostName {
@@ -138,6 +154,10 @@ impl World {
     }
 
     pub(crate) fn unstarted(plan: Plan) -> Self {
+        Self::unstarted_as(RolloutId(7), plan)
+    }
+
+    pub(crate) fn unstarted_as(id: RolloutId, plan: Plan) -> Self {
         let agent =
             || Agent { tags: Tags { latest: Some(image(1)), previous: None }, ..Agent::default() };
         Self {
@@ -148,12 +168,15 @@ impl World {
                 .chain(plan.once.iter().flat_map(|once| &once.hosts))
                 .map(|name| (name.clone(), agent()))
                 .collect(),
-            rollout: Rollout::new(RolloutId(7), Arc::new(plan)),
+            shadow: Rollout::new(id, Arc::new(plan.clone())),
+            rollout: Rollout::new(id, Arc::new(plan)),
             journal: Vec::new(),
             now: Timestamp::from_second(1_800_000_000).unwrap(),
             cancelled: HashSet::new(),
             asked: Vec::new(),
             sampling: false,
+            database: Database::default(),
+            done: Vec::new(),
         }
     }
 
@@ -192,6 +215,7 @@ impl World {
             Ok::<_, ()>(())
         }))
         .unwrap();
+        self.follow(&new);
         self.check(&before, &new, &effects);
         for effect in effects {
             self.deliver(effect);
@@ -237,7 +261,11 @@ impl World {
         };
         *agent.executed.entry(id).or_default() += 1;
         let result = result(&command.operation);
-        let evidence = result.is_done().then(|| act(agent, &command.operation)).flatten();
+        self.done.push((host(n), command.operation.clone()));
+        let evidence = match self.database.act(id, &command.operation, &result) {
+            None if result.is_done() => act(agent, &command.operation),
+            evidence => evidence,
+        };
         agent.outcomes.insert(id, outcome(id, result, now, evidence));
         agent.unacknowledged.insert(id);
         self.report_outcomes(n);
@@ -284,7 +312,9 @@ impl World {
     /// Coordinator killed and started again: all that is left is the journal.
     pub(crate) fn crash(&mut self) {
         let plan = Arc::clone(self.rollout.plan());
+        let before = self.report();
         self.rollout = Rollout::replay(self.rollout.id(), plan, &self.journal).unwrap();
+        assert_eq!(self.report(), before, "replay(journal) is the state");
         for agent in self.agents.values_mut() {
             agent.connected = false;
         }
@@ -299,28 +329,42 @@ impl World {
     pub(crate) fn run(&mut self, result: impl Fn(usize, &Operation) -> OpResult) {
         for _ in 0..10_000 {
             let hosts: Vec<_> = self.agents.keys().map(number).collect();
-            let busy = hosts.into_iter().any(|n| self.carry_out(n, |op| result(n, op)));
+            let busy = hosts.iter().any(|&n| self.carry_out(n, |op| result(n, op)));
             if !busy {
-                return;
+                // What was called off is answered, too.
+                let records = self.journal.len();
+                hosts.into_iter().for_each(|n| self.report_outcomes(n));
+                if self.journal.len() == records {
+                    return;
+                }
             }
         }
         panic!("the fleet is still busy: {:#?}", self.report());
+    }
+
+    /// The same until something is so.
+    pub(crate) fn run_until(&mut self, so: impl Fn(&Self) -> bool) {
+        while !so(self) {
+            let hosts: Vec<_> = self.agents.keys().map(number).collect();
+            let busy = hosts.into_iter().any(|n| self.carry_out(n, |_| OpResult::Done));
+            assert!(busy, "it is never so: {:#?}", self.report());
+        }
     }
 
     fn check(&self, before: &Report, new: &[Record], effects: &[Effect]) {
         let after = self.rollout.report();
         let plan = self.rollout.plan();
 
-        let again = Rollout::replay(self.rollout.id(), Arc::clone(plan), &self.journal).unwrap();
-        assert_eq!(again.report(), after, "replay(journal) is the state");
-        assert_eq!(again.next_deadline(), self.rollout.next_deadline());
+        assert_eq!(self.shadow.report(), after, "the fold over the journal is the state");
+        assert_eq!(self.shadow.next_deadline(), self.rollout.next_deadline());
+        assert_eq!(self.shadow.outstanding(), self.rollout.outstanding());
 
         let widest = plan.waves.iter().map(|w| w.max_parallel).max().unwrap_or(0);
         assert!(after.totals.working <= widest, "max_parallel holds: {after:#?}");
 
         let unfinished = !matches!(after.state, State::Ended(_));
         assert_eq!(!after.waiting.is_empty(), unfinished, "explain is empty only at the end");
-        if after.state == State::Running {
+        if after.state == State::Running && !self.journal.is_empty() {
             assert!(self.rollout.next_deadline().is_some(), "a running rollout has a deadline");
         }
 
@@ -343,20 +387,17 @@ impl World {
                 _ => {}
             }
         }
-        for record in new {
-            self.check_nothing_goes_on_beside_a_bad_host(record);
-        }
         for effect in effects {
             if let Effect::Send { host, command } = effect {
                 let recorded = self.facts().any(
-                    |f| matches!(f, Fact::Commanded { command: c, host: h, .. } if *c == command.id && h == host),
+                    |f| matches!(f, Fact::Commanded { command: c, host: h, .. } | Fact::OnceCommanded { command: c, host: h, .. } if *c == command.id && h == host),
                 );
                 assert!(recorded, "no command before its record");
             }
         }
         let mut reported = HashSet::new();
         for fact in self.facts() {
-            if let Fact::Reported { outcome, .. } = fact {
+            if let Fact::Reported { outcome, .. } | Fact::OnceReported { outcome, .. } = fact {
                 assert!(reported.insert(outcome.command), "an outcome is recorded once");
             }
         }
@@ -367,8 +408,70 @@ impl World {
 }
 
 impl World {
+    /// Takes in the new records one by one; each is looked at in the state in which it was made.
+    fn follow(&mut self, new: &[Record]) {
+        for record in new {
+            let before = self.shadow.report();
+            self.check_nothing_goes_on_beside_a_bad_host(record, &before);
+            self.check_order(record, &before);
+            self.shadow.apply(record).unwrap();
+        }
+    }
+
+    /// What happens once, gates, barriers, and what follows by itself.
+    fn check_order(&self, record: &Record, before: &Report) {
+        let plan = self.rollout.plan();
+        let stopped = match &before.state {
+            State::Ending(_) | State::Ended(_) => true,
+            State::Paused(why) => matches!(
+                why,
+                PauseWhy::Failures { .. } | PauseWhy::Condemned { .. } | PauseWhy::Migrated { .. }
+            ),
+            _ => false,
+        };
+        let passed = |gate: &GateReport| {
+            let pass = gate.answer.as_ref().is_some_and(|a| a.answer == Answer::Pass);
+            pass || gate.overridden.is_some()
+        };
+        let commands = matches!(record.fact, Fact::Commanded { .. } | Fact::OnceCommanded { .. });
+        if commands {
+            assert!(!stopped, "{record:?} although it is {:?}", before.state);
+            assert!(before.gates.iter().all(passed), "{record:?} before the gates hold");
+        }
+        match &record.fact {
+            Fact::Commanded { host, step, .. } => {
+                let planned = plan.host(host).unwrap();
+                for k in (0..=*step).flat_map(|step| plan.barriers(planned, step)) {
+                    let once = &before.once[k];
+                    assert_eq!(once.state, OnceState::Done, "{record:?} before {}", once.name);
+                }
+            }
+            Fact::OnceCommanded { once, .. } => {
+                let running = |once: &OnceReport| once.state == OnceState::Working;
+                assert!(!before.once.iter().any(running), "{record:?} beside another");
+                assert_eq!(before.state, State::Running, "{record:?}");
+                let name = &plan.once[*once as usize].name;
+                let earlier = self.journal.iter().filter(|r| r.number < record.number);
+                let last = earlier.rev().find(|r| match &r.fact {
+                    Fact::OnceCommanded { once: k, .. } => k == once,
+                    Fact::Operator { verb: Verb::Resolve { once, done: false }, .. } => {
+                        once == name
+                    }
+                    _ => false,
+                });
+                let again = last.is_some_and(|r| matches!(r.fact, Fact::OnceCommanded { .. }));
+                assert!(!again, "{name} is begun again, and nobody said that it was not done");
+            }
+            Fact::Ended { verdict: Verdict::Failed, rollback: true } => {
+                let way = planning::way_back(&self.shadow, Wish::default()).map(|d| d.way);
+                assert_eq!(way, Ok(Way::Code), "what follows by itself touches no database");
+            }
+            _ => {}
+        }
+    }
+
     /// A host that was healthy and is bad holds the next host, wave, promotion and success.
-    fn check_nothing_goes_on_beside_a_bad_host(&self, record: &Record) {
+    fn check_nothing_goes_on_beside_a_bad_host(&self, record: &Record, before: &Report) {
         let plan = self.rollout.plan();
         let goes_on = matches!(
             record.fact,
@@ -381,8 +484,6 @@ impl World {
         if !goes_on || is_reversal(plan) {
             return;
         }
-        let before = self.journal.iter().take_while(|r| r.number < record.number);
-        let before = Rollout::replay(self.rollout.id(), Arc::clone(plan), before).unwrap().report();
         let bad = before.hosts.iter().find(|h| h.phase == Phase::Healthy && h.good == Some(false));
         let under_way = |name: &HostName| {
             before.hosts.iter().any(|h| h.name == *name && h.phase == Phase::Working)
@@ -390,6 +491,48 @@ impl World {
         match &record.fact {
             Fact::Commanded { host, .. } if under_way(host) => {}
             fact => assert!(bad.is_none(), "{fact:?} although {bad:?}"),
+        }
+    }
+}
+
+impl Database {
+    /// What an operation does to it, and what the agent can say of that.
+    fn act(
+        &mut self,
+        command: CommandId,
+        operation: &Operation,
+        result: &OpResult,
+    ) -> Option<Evidence> {
+        let head = |all: &[Migration]| all.last().map(|migration| migration.name.clone());
+        let done = result.is_done();
+        match operation {
+            Operation::Backup { .. } if done => {
+                self.backups.push(command);
+                Some(Evidence::Backup { size: 1 << 20, created: None, sha256: None, file: None })
+            }
+            Operation::Migrate { .. } if !matches!(result, OpResult::Refused(_)) => {
+                let before = head(&self.applied);
+                let all = self.pending.len();
+                let count = if done { all } else { self.fails_after.min(all) };
+                let changed: Vec<_> = self.pending.drain(..count).collect();
+                self.applied.extend(changed.clone());
+                // Whoever can't tell whether it was done has no evidence.
+                let knows = !matches!(result, OpResult::Unknown(_));
+                knows.then(|| Evidence::Schema { before, after: head(&self.applied), changed })
+            }
+            Operation::Downgrade { downgrade, head: expected, .. } if done => {
+                let before = head(&self.applied);
+                assert_eq!(before, *expected, "somebody has migrated since");
+                let count: usize = downgrade.last().unwrap().parse().unwrap();
+                let left = self.applied.len() - count;
+                self.pending.splice(0..0, self.applied.drain(left..));
+                let after = head(&self.applied);
+                Some(Evidence::Schema { before, after, changed: Vec::new() })
+            }
+            Operation::Smoke { .. } => {
+                Some(Evidence::Smoke { requests: vec!["GET /: 200 in 1ms".to_owned()] })
+            }
+            _ => None,
         }
     }
 }
@@ -448,7 +591,6 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
 
 /// The way back that a person would take who wants nothing special.
 pub(crate) fn reverse(of: &Rollout, catch_ups: &[Rollout], all_at_once: bool) -> Plan {
-    let database =
-        planning::way_back(of, dv_types::plan::Wish::default()).expect("nothing was migrated");
+    let database = planning::way_back(of, Wish::default()).expect("nothing was migrated");
     planning::reverse(of, catch_ups, all_at_once, database)
 }
