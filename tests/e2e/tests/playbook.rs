@@ -88,6 +88,25 @@ fn the_example_carries_out_the_whole_playbook() {
     }
     assert_eq!(report.monitor.len(), 2, "canary and fleet: {:?}", report.monitor);
     the_record_has_proof(&scenario, &report);
+    a_ticket_gets_all_of_it(&scenario, &report);
+}
+
+/// In each form the report says what was done, shown and overridden.
+#[track_caller]
+fn a_ticket_gets_all_of_it(scenario: &Scenario, report: &Report) {
+    let id = report.rollout.to_string();
+    for format in ["text", "json", "html"] {
+        let ran = scenario.dvctl.run(&["rollout", "report", &id, "--format", format]).exits(0);
+        for part in [
+            "tests run at any time",
+            "acme/debvisor",
+            "0002-user-email",
+            &format!("pre-deploy-v2-{id}.dump"),
+            &report.plan,
+        ] {
+            assert!(ran.stdout.contains(part), "the {format} says `{part}`\n{ran}");
+        }
+    }
 }
 
 /// What the rollout's own record says of what happened once is what the hosts say.

@@ -28,7 +28,7 @@ fn a_password_is_in_nothing_that_the_three_programs_wrote() {
     for rollout in history {
         let id = rollout.rollout.to_string();
         for output in ["text", "json"] {
-            for command in ["status", "watch", "explain"] {
+            for command in ["status", "watch", "explain", "report"] {
                 printed.push(dvctl.run(&["--output", output, "rollout", command, &id]));
             }
         }
