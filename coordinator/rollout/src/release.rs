@@ -52,10 +52,7 @@ pub fn takes_back(release: &Release, member: usize) -> bool {
 
 fn forward(release: &Release, members: &[MemberState]) -> Next {
     let gone_wrong = |state: &MemberState| {
-        !matches!(
-            state,
-            MemberState::Pending | MemberState::UnderWay(_) | MemberState::Succeeded
-        )
+        !matches!(state, MemberState::Pending | MemberState::UnderWay(_) | MemberState::Succeeded)
     };
     if let Some(because) = members.iter().position(gone_wrong) {
         // Who ends a rollout by hand wants everything to stay as it is.

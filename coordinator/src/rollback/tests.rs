@@ -72,6 +72,7 @@ async fn due() -> (Arc<Rollouts>, RolloutId) {
         by: "somebody".to_owned(),
         reason: None,
         overrides: Vec::new(),
+        release: None,
         created: now,
         end: None,
     };
