@@ -9,6 +9,7 @@ mod identity;
 mod journal;
 mod program;
 mod recovery;
+mod release;
 mod rollout;
 mod store;
 mod support;
