@@ -54,7 +54,7 @@ pub enum Refusal {
         /// The member.
         service: ServiceName,
         /// Why.
-        why: Box<Refusal>,
+        why: Box<Self>,
     },
     /// There is no such release.
     #[error("there is no release {0}: see `dvctl rollout history`")]

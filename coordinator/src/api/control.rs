@@ -7,7 +7,9 @@ use dv_proto::{
     v1::{self, control_server::Control, watch_rollout_reply::Message},
 };
 use dv_types::{
-    HostName, Manifest, ReleaseId, Report, RolloutId, ServiceName, Version, plan, record::Verb,
+    HostName, Manifest, Plan, ReleaseId, Report, RolloutId, ServiceName, Version,
+    plan::{self, Kind},
+    record::Verb,
 };
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
@@ -48,7 +50,7 @@ impl Control for ControlApi {
         let manifest: Manifest = from_json("manifest_json", &asked.manifest_json)?;
         let version = Version::new(asked.version).map_err(invalid)?;
         let plan = planner::plan(&self.rollouts, &manifest, &version).await?;
-        Ok(Response::new(v1::PlanRolloutReply { hash: plan.hash(), plan_json: to_json(&plan) }))
+        Ok(Response::new(planned(&plan, None)))
     }
 
     async fn start_rollout(
@@ -105,7 +107,11 @@ impl Control for ControlApi {
         operator(&request)?;
         let asked = request.into_inner();
         let plan = rollback::plan(&self.rollouts, &what(&asked)?, wish(&asked)?).await?;
-        Ok(Response::new(v1::PlanRolloutReply { hash: plan.hash(), plan_json: to_json(&plan) }))
+        let release = match plan.kind {
+            Kind::Reversal { of } => self.rollouts.book().release_of(of),
+            _ => None,
+        };
+        Ok(Response::new(planned(&plan, release)))
     }
 
     async fn get_rollout(
@@ -117,9 +123,7 @@ impl Control for ControlApi {
         let report = self.rollouts.report(id).await?;
         let plan = self.rollouts.plan(id).await?;
         let (report_json, plan_json) = (to_json(&report), to_json(&*plan));
-        let release = self.rollouts.book().release_of(id);
-        let release = release.map(|release| release.to_string()).unwrap_or_default();
-        Ok(Response::new(v1::GetRolloutReply { report_json, plan_json, release }))
+        Ok(Response::new(v1::GetRolloutReply { report_json, plan_json }))
     }
 
     async fn plan_release(
@@ -278,6 +282,14 @@ impl Control for ControlApi {
         let (token, expires) = self.enrolment.create_token(host, labels, life, by).await?;
         let (token, expires) = (token.to_string(), expires.to_string());
         Ok(Response::new(v1::CreateTokenReply { token, expires }))
+    }
+}
+
+fn planned(plan: &Plan, release: Option<ReleaseId>) -> v1::PlanRolloutReply {
+    v1::PlanRolloutReply {
+        hash: plan.hash(),
+        plan_json: to_json(plan),
+        release: release.map(|release| release.to_string()).unwrap_or_default(),
     }
 }
 

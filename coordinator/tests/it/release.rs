@@ -23,7 +23,7 @@ use dv_proto::{
     },
 };
 use dv_types::{
-    HostName, Release, Report,
+    HostName, Release, Report, Span,
     manifest::OnFailure,
     plan::Kind,
     record::Verb,
@@ -328,6 +328,31 @@ async fn a_member_that_pauses_holds_it_and_one_that_a_person_ends_stops_it() {
 }
 
 #[tokio::test]
+async fn a_member_that_can_not_begin_any_more_takes_the_others_back() {
+    let mut site = Site::new();
+    let _running = site.start().await;
+    let world = World::default();
+    let mut agents = hosts(&site, &world, &pair("1")).await;
+    let mut operator = site.operator();
+    first(&mut operator, &pair("1")).await;
+
+    let mut release = pair("2");
+    release.members[1].manifest.strategy.lost_after = Span::from_secs(1);
+    world.close_gate("db");
+    let id = begin(&mut operator, &release).await.unwrap();
+    restarts(&world, "db", 5).await;
+    drop(agents.pop());
+    in_contact(&site, 1).await;
+    world.open_gate("db");
+    let report = ended(&mut operator, &id).await;
+    assert_eq!(report.ending, Some(Ending::TakenBack), "{report:#?}");
+    let why = report.why.unwrap();
+    assert!(why.starts_with("api can't begin: none of the 1 hosts"), "{why}");
+    assert_eq!(report.members[1].rollout, None);
+    assert_eq!(world.versions(), ["api-1", "db-1"]);
+}
+
+#[tokio::test]
 async fn one_bad_member_refuses_the_whole_before_anything_is_touched() {
     let mut site = Site::new();
     let _running = site.start().await;
@@ -405,7 +430,7 @@ impl Mortal {
 
     async fn die(&self) {
         self.died.store(true, Ordering::SeqCst);
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use dv_types::{RolloutId, ServiceName, report::State};
 
 use crate::{
+    args::Target,
     client::Client,
     display::words::names,
     error::{Error, Result},
@@ -37,6 +38,15 @@ pub(crate) async fn rollout(client: &Client, named: Option<RolloutId>) -> Result
                 names(&all, 8)
             )))
         }
+    }
+}
+
+/// The same, where a release could have been named and was not.
+pub(crate) async fn any(client: &Client, named: Option<Target>) -> Result<RolloutId> {
+    match named {
+        Some(Target::Rollout(id)) => Ok(id),
+        Some(Target::Release(id)) => Err(Error::usage(format!("{id} is a release"))),
+        None => rollout(client, None).await,
     }
 }
 

@@ -4,6 +4,7 @@ mod asking;
 mod fake;
 mod following;
 mod offline;
+mod release;
 mod sample;
 mod support;
 mod terminal;

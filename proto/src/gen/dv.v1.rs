@@ -865,6 +865,9 @@ pub struct PlanRolloutReply {
     pub plan_json: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub hash: ::prost::alloc::string::String,
+    /// The release of which the rollout that would be taken back is part; empty where it is part of none.
+    #[prost(string, tag = "3")]
+    pub release: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StartRolloutRequest {
@@ -946,9 +949,6 @@ pub struct GetRolloutReply {
     /// Plan
     #[prost(string, tag = "2")]
     pub plan_json: ::prost::alloc::string::String,
-    /// The release that it is part of; empty where it is part of none.
-    #[prost(string, tag = "3")]
-    pub release: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PlanReleaseRequest {

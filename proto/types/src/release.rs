@@ -2,6 +2,8 @@
 //!
 //! What a release did is told by its rollouts; of its own it keeps only who wanted what, and which way it goes.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -112,8 +114,8 @@ fn misnamed(services: &[(ServiceName, Vec<ServiceName>)]) -> Vec<Problem> {
         for (k, name) in after.iter().enumerate() {
             let path = format!("services[{i}].after[{k}]");
             if !services.iter().any(|(known, _)| known == name) {
-                let known: Vec<_> = services.iter().map(|(name, _)| name.as_str()).collect();
-                let known = known.join(", ");
+                let known: BTreeSet<_> = services.iter().map(|(name, _)| name.as_str()).collect();
+                let known = known.into_iter().collect::<Vec<_>>().join(", ");
                 error(
                     path,
                     format!("no service of this release is named {name}: there are {known}"),
