@@ -18,13 +18,13 @@ use dv_proto::{
     from_json, to_json,
     v1::{
         AbortReleaseRequest, GetReleaseRequest, ListRolloutsRequest, OperateRolloutRequest,
-        PlanReleaseRequest, RollBackReleaseRequest, StartReleaseRequest,
+        PlanReleaseRequest, RollBackReleaseRequest, RollBackRequest, StartReleaseRequest,
         control_client::ControlClient,
     },
 };
 use dv_types::{
     HostName, Release, Report, Span,
-    manifest::OnFailure,
+    manifest::{MigrateStep, OnFailure, Once, Step},
     plan::Kind,
     record::Verb,
     release::{Ending, Member, MemberState, ReleaseReport},
@@ -349,6 +349,44 @@ async fn a_member_that_can_not_begin_any_more_takes_the_others_back() {
     let why = report.why.unwrap();
     assert!(why.starts_with("api can't begin: none of the 1 hosts"), "{why}");
     assert_eq!(report.members[1].rollout, None);
+    assert_eq!(world.versions(), ["api-1", "db-1"]);
+}
+
+#[tokio::test]
+async fn a_member_with_a_migration_holds_the_way_back_until_a_person_has_decided() {
+    let mut site = Site::new();
+    let _running = site.start().await;
+    let world = World::default();
+    let _agents = hosts(&site, &world, &pair("1")).await;
+    let mut operator = site.operator();
+    first(&mut operator, &pair("1")).await;
+
+    world.break_version("api-2");
+    let mut release = pair("2");
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let migrate = Step::Migrate(MigrateStep {
+        check: words("/usr/bin/db heads"),
+        upgrade: words("/usr/bin/db upgrade"),
+        downgrade: None,
+        kinds: BTreeMap::new(),
+        on: Once::default(),
+        timeout: Span::from_secs(20),
+    });
+    release.members[0].manifest.steps.insert(0, migrate);
+    let id = begin(&mut operator, &release).await.unwrap();
+    let held = eventually("it is held", async || look(&mut operator, &id).await.ok()?.held).await;
+    assert!(held.starts_with("r3 can't be taken back by rel2: "), "{held}");
+    assert!(held.contains("0002 (irreversible)"), "{held}");
+    let report = look(&mut operator, &id).await.unwrap();
+    let (db, api) = (&report.members[0].state, &report.members[1].state);
+    assert_eq!((db, api), (&MemberState::Succeeded, &MemberState::Back));
+    assert_eq!(report.ending, None);
+
+    let back =
+        RollBackRequest { rollout: "r3".to_owned(), code_only: true, ..RollBackRequest::default() };
+    operator.roll_back(back).await.unwrap();
+    let report = ended(&mut operator, &id).await;
+    assert_eq!((report.ending, report.held), (Some(Ending::TakenBack), None));
     assert_eq!(world.versions(), ["api-1", "db-1"]);
 }
 
