@@ -57,7 +57,8 @@ impl Dvctl {
         }
     }
 
-    fn try_json<S: AsRef<str>>(&self, arguments: &[S]) -> Result<Value, String> {
+    /// The same; or why there is none.
+    pub fn try_json<S: AsRef<str>>(&self, arguments: &[S]) -> Result<Value, String> {
         let arguments: Vec<_> =
             ["--output", "json"].into_iter().chain(arguments.iter().map(AsRef::as_ref)).collect();
         let text = self.run(&arguments).result()?;

@@ -4,7 +4,10 @@
 //! shell ── docker ── machine ──┬── bed: preflight, images, up, down
 //!                              ├── dvctl: the packaged program, from outside
 //!                              ├── outside: who answers, all the time
-//!                              ├── held: a start that waits
+//!                              ├── held: places where the service waits
+//!                              ├── database: what was done to it, and a lock
+//!                              ├── forge: what gates ask
+//!                              ├── load: visitors, for the monitor to see
 //!                              ├── counts: what was started on a host, by its own journal
 //!                              └── scenario: one test's known beginning
 //! ```
@@ -18,10 +21,13 @@
 
 pub mod bed;
 pub mod counts;
+pub mod database;
 pub mod docker;
 pub mod dvctl;
+pub mod forge;
 pub mod held;
 pub mod http;
+pub mod load;
 pub mod machine;
 pub mod manifest;
 pub mod outside;

@@ -5,7 +5,7 @@ use std::{process::Command, time::Duration};
 use crate::{
     docker::{docker, docker_with},
     shell::{self, Ran},
-    wait::eventually,
+    wait::{eventually, until},
 };
 
 /// How long a command on a machine may take.
@@ -78,6 +78,27 @@ impl Machine {
     /// kill -9 of a unit's main process.
     pub fn kill9(&self, unit: &str) {
         self.exec(&["systemctl", "kill", "--kill-who=main", "--signal=KILL", unit]).ok();
+    }
+
+    /// Stops a unit's main process where it is; it goes on by [`Machine::thaw`], or dies by [`Machine::kill9`].
+    pub fn freeze(&self, unit: &str) {
+        self.exec(&["systemctl", "kill", "--kill-who=main", "--signal=STOP", unit]).ok();
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self, unit: &str) {
+        self.exec(&["systemctl", "kill", "--kill-who=main", "--signal=CONT", unit]).ok();
+    }
+
+    /// kill -9 of a unit's main process; waits until systemd has started another.
+    #[track_caller]
+    pub fn replace(&self, unit: &str) {
+        let killed = self.property(unit, "MainPID");
+        self.kill9(unit);
+        until(Duration::from_secs(60), &format!("{} to have another {unit}", self.name), || {
+            let seen = (self.property(unit, "ActiveState"), self.property(unit, "MainPID"));
+            if seen.0 == "active" && seen.1 != killed { Ok(()) } else { Err(format!("{seen:?}")) }
+        });
     }
 
     /// Pulls its network cable.

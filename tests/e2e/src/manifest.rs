@@ -69,6 +69,8 @@ pub struct Manifest {
     pub shape: Shape,
     hosts: String,
     steps: Vec<String>,
+    /// Whole sections, by their keys.
+    sections: BTreeMap<&'static str, String>,
     strategy: BTreeMap<&'static str, String>,
 }
 
@@ -87,8 +89,44 @@ impl Manifest {
             shape,
             hosts: "labels: {role: web}".to_owned(),
             steps: shape.steps(),
+            sections: BTreeMap::new(),
             strategy: strategy.map(|(key, value)| (key, value.to_owned())).into(),
         }
+    }
+
+    /// The playbook: a backup, the migrations, the release directory, the restart, the smoke test. Backup and migrations
+    /// happen where `once` says, as YAML: `{host: h1}`, or `{}` for the first host.
+    #[must_use]
+    pub fn playbook(service: &str, [backup, migrate]: [&str; 2]) -> Self {
+        let cli = "/usr/local/bin/debvisor-release, run, \"${version}\", debvisor-cli";
+        let tag = "pre-deploy-${version}-${rollout}";
+        let backup = format!(
+            "backup: {{create: [{cli}, backup, create, --type, full, --tag, \"{tag}\"], \
+             restore: [{cli}, backup, restore, --tag, \"{tag}\"], \
+             proof: {{file: \"/var/lib/debvisor/backups/{tag}.dump\", checksum: true}}, once: {backup}}}"
+        );
+        let migrate = format!(
+            "migrate: {{check: [{cli}, db, check], upgrade: [{cli}, db, upgrade], \
+             downgrade: [{cli}, db, downgrade, \"-${{count}}\"], once: {migrate}}}"
+        );
+        Self::new(service, Shape::Unit)
+            .first(&migrate)
+            .first(&backup)
+            .section("smoke", &smoke(r##"{path: /, selector: "#dashboard"}"##))
+    }
+
+    /// A section at the top, as YAML; instead of one that was there.
+    #[must_use]
+    pub fn section(mut self, key: &'static str, yaml: &str) -> Self {
+        self.sections.insert(key, yaml.to_owned());
+        self
+    }
+
+    /// A smoke test that only a release of this version passes.
+    #[must_use]
+    pub fn only_good(self, version: &str) -> Self {
+        let shown = format!(r#"{{text: '<span class="version">{version}</span>'}}"#);
+        self.section("smoke", &smoke(&shown))
     }
 
     /// Sets a key of `strategy`.
@@ -119,11 +157,17 @@ impl Manifest {
         self
     }
 
+    /// Another step at this place, from 0, as YAML.
+    #[must_use]
+    pub fn at(mut self, place: usize, step: &str) -> Self {
+        self.steps.insert(place, step.to_owned());
+        self
+    }
+
     /// Another first step, as YAML.
     #[must_use]
-    pub fn first(mut self, step: &str) -> Self {
-        self.steps.insert(0, step.to_owned());
-        self
+    pub fn first(self, step: &str) -> Self {
+        self.at(0, step)
     }
 }
 
@@ -137,10 +181,23 @@ impl fmt::Display for Manifest {
         writeln!(f, "health:")?;
         writeln!(f, "  live: {{http: \"http://127.0.0.1:{port}/health/live\"}}")?;
         writeln!(f, "  ready: {{http: \"http://127.0.0.1:{port}/health/ready\"}}")?;
-        writeln!(f, "  interval: 100ms\n  timeout: 2s\nstrategy:")?;
+        writeln!(f, "  interval: 100ms\n  timeout: 2s")?;
+        for (key, yaml) in &self.sections {
+            writeln!(f, "{key}: {yaml}")?;
+        }
+        writeln!(f, "strategy:")?;
         for (key, value) in &self.strategy {
             writeln!(f, "  {key}: {value}")?;
         }
         Ok(())
     }
+}
+
+/// What a person does after a deployment: logs in, and sees the dashboard.
+fn smoke(dashboard: &str) -> String {
+    format!(
+        r#"{{base: "http://127.0.0.1:8080", session: [
+  {{get: /login, expect: {{selector: "input[name=csrf]"}}}},
+  {{submit: form, fields: {{name: ada, password: "${{secret:panel}}"}}, expect: {dashboard}}}]}}"#
+    )
 }

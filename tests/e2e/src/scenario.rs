@@ -73,6 +73,12 @@ impl Scenario {
         Manifest::new(&self.service, shape)
     }
 
+    /// A manifest of the whole playbook for this test's service; backup and migrations happen where that is said.
+    #[must_use]
+    pub fn playbook(&self, once: [&str; 2]) -> Manifest {
+        Manifest::playbook(&self.service, once)
+    }
+
     /// Writes a file of this test; gives its path.
     #[must_use]
     pub fn file(&self, name: &str, text: &str) -> String {
@@ -100,8 +106,14 @@ impl Scenario {
     /// `dvctl rollout start`, left running.
     #[must_use]
     pub fn start(&self, manifest: &Manifest, version: &str) -> Following {
+        self.dvctl.start(&self.starting(manifest, version))
+    }
+
+    /// The command line that starts a rollout.
+    #[must_use]
+    pub fn starting(&self, manifest: &Manifest, version: &str) -> Vec<String> {
         let path = self.file("manifest.yaml", &manifest.to_string());
-        self.dvctl.start(&["rollout", "start", &path, "--version", version])
+        ["rollout", "start", &path, "--version", version].map(str::to_owned).into()
     }
 
     /// The client from outside, asking all hosts from now on.
@@ -120,10 +132,19 @@ impl Scenario {
     #[must_use]
     #[track_caller]
     pub fn report(&self) -> Report {
-        let history = self.rollouts(&[&self.service]);
-        let last = history.first().expect("the service has had a rollout").rollout;
-        let status = self.dvctl.json(&["rollout", "status", &last.to_string()]);
-        serde_json::from_value(status).expect("a report")
+        match self.try_report() {
+            Ok(report) => report,
+            Err(why) => panic!("{why}"),
+        }
+    }
+
+    /// The same, where the coordinator may be away.
+    pub fn try_report(&self) -> Result<Report, String> {
+        let history = self.dvctl.try_json(&["rollout", "history", &self.service])?;
+        let history: Vec<Report> = serde_json::from_value(history).map_err(|e| e.to_string())?;
+        let last = history.first().ok_or("the service has had no rollout")?.rollout;
+        let status = self.dvctl.try_json(&["rollout", "status", &last.to_string()])?;
+        serde_json::from_value(status).map_err(|e| e.to_string())
     }
 
     /// Every record of a rollout that is over.
@@ -212,6 +233,7 @@ impl Scenario {
                 });
             }
         });
+        self.bed.infra.exec(&["bed-database-reset"]).ok();
         for shape in Shape::ALL {
             for host in &self.bed.hosts {
                 until(SOON, &format!("{} to be ready", host.name), || ready(host, shape));

@@ -17,6 +17,7 @@ use dv_types::{
 };
 
 const SOON: Duration = Duration::from_secs(60);
+const AGENT: &str = "dv-agent.service";
 
 #[test]
 fn a_coordinator_that_is_killed_twice_goes_on_where_it_was() {
@@ -62,7 +63,7 @@ fn an_agent_that_is_killed_in_the_middle_of_a_restart_does_not_restart_twice() {
     let mark = scenario.mark();
     let following = scenario.start(&manifest, "v2");
     in_the_middle_of_its_restart(host);
-    kill_agent(host);
+    host.replace(AGENT);
     release(host);
     following.end().exits(0);
     succeeded_once(&scenario, &mark, Shape::Unit);
@@ -82,7 +83,7 @@ fn an_agent_that_is_killed_while_compose_runs_brings_the_project_up_once() {
         let stop = ["pkill", "--signal", "STOP", "--full", "--exact", ".*docker-compose.* up .*"];
         host.exec(&stop).result().map(drop)
     });
-    kill_agent(host);
+    host.replace(AGENT);
     following.end().exits(0);
     succeeded_once(&scenario, &mark, Shape::Image);
 }
@@ -101,7 +102,7 @@ fn a_command_that_may_not_be_repeated_is_not_when_its_agent_is_killed() {
         0 => Err("not begun"),
         _ => Ok(()),
     });
-    kill_agent(host);
+    host.replace(AGENT);
     let ran = following.end();
     assert_eq!(works(host, "once"), 1, "how often it ran on h1\n{ran}");
     assert!(ran.stdout.contains("unknown"), "it says that the outcome is unknown\n{ran}");
@@ -132,18 +133,6 @@ fn a_host_that_loses_power_in_its_turn_is_finished_when_it_is_back() {
     let journal = scenario.journal(report.rollout);
     let lost = |fact: &Fact| matches!(fact, Fact::Disconnected { host } if host.as_str() == "h3");
     assert!(during_its_restart(&journal, host).into_iter().any(lost), "{journal:#?}");
-}
-
-/// kill -9 of a host's agent; waits until systemd has started another.
-#[track_caller]
-fn kill_agent(host: &Machine) {
-    const AGENT: &str = "dv-agent.service";
-    let killed = host.property(AGENT, "MainPID");
-    host.kill9(AGENT);
-    until(SOON, &format!("{} to have an agent again", host.name), || {
-        let seen = (host.property(AGENT, "ActiveState"), host.property(AGENT, "MainPID"));
-        if seen.0 == "active" && seen.1 != killed { Ok(()) } else { Err(format!("{seen:?}")) }
-    });
 }
 
 /// What the journal says between a host's command to restart its unit and the outcome.

@@ -8,9 +8,16 @@
 
 mod crashed;
 mod cut_off;
+mod dead_man;
 mod failing;
+mod gates;
 mod input;
 mod installed;
+mod monitor;
+mod once;
+mod playbook;
 mod refused;
 mod rolling;
+mod secret;
 mod strangers;
+mod ways_back;

@@ -22,20 +22,35 @@ pub(crate) fn service(bed: &Bed, host: &Machine) -> Result<(), String> {
 /// The coordinator from its package. Gives the first operator's context.
 pub(crate) fn coordinator(bed: &Bed, package: &Path, dvctl: &Path) -> Result<String, String> {
     let machine = &bed.coordinator;
+    machine.unpack("/usr/share/forge", &tree("tests/forge")?)?;
     let config = format!(
-        "listen: 0.0.0.0:{PORT}\nnames: [coordinator.bed, {}]\nstate_dir: /var/lib/dv-coordinator\nheartbeat: 1s\n",
+        "listen: 0.0.0.0:{PORT}\nnames: [coordinator.bed, {}]\nstate_dir: /var/lib/dv-coordinator\nheartbeat: 1s\n{SOURCES}",
         machine.address
     );
     // A configuration that is there before the package stays.
     machine.write("/etc/dv-coordinator/coordinator.yaml", &config)?;
     install(machine, package)?;
     install(machine, dvctl)?;
+    // The stub's own, which is known to everybody (tests/forge/example.json); the file is kept as a real one would be.
+    machine
+        .script(
+            "echo forge-token-7276 | install -m 640 -o root -g dv-coordinator /dev/stdin /etc/dv-coordinator/forge.token",
+        )
+        .result()?;
     eventually(Duration::from_secs(20), "the coordinator to be ready", || {
         let state = machine.exec(&["systemctl", "is-active", "dv-coordinator.service"]);
         if state.code == Some(0) { Ok(()) } else { Err(log(machine, "dv-coordinator.service")) }
     })?;
     machine.exec(&["cat", "/var/lib/dv-coordinator/operator/admin.yaml"]).result()
 }
+
+/// Where gates and monitors ask.
+const SOURCES: &str = "\
+forges:
+  github: {kind: github, url: \"http://127.0.0.1:8099/api/v3\", token_file: /etc/dv-coordinator/forge.token}
+prometheus:
+  main: {url: \"http://database.bed:9090\"}
+";
 
 /// The agent from its package, enrolled with a token.
 pub(crate) fn agent(bed: &Bed, host: &Machine, zone: &str, package: &Path) -> Result<(), String> {
@@ -79,8 +94,13 @@ fn log(machine: &Machine, unit: &str) -> String {
 
 /// The service's files, as a tar archive.
 fn service_tree() -> Result<Vec<u8>, String> {
+    tree("tests/service")
+}
+
+/// The files of a directory of the workspace, as a tar archive.
+fn tree(directory: &str) -> Result<Vec<u8>, String> {
     let mut tar = Command::new("tar");
-    tar.arg("-C").arg(root().join("tests/service"));
+    tar.arg("-C").arg(root().join(directory));
     tar.args(["--exclude=__pycache__", "--owner=0", "--group=0", "-c", "."]);
     shell::bytes_of(&mut tar)
 }

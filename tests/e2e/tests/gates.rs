@@ -1,0 +1,156 @@
+//! What is asked before anything is touched: each gate failing, not able to tell, and overridden.
+
+use dv_e2e::{
+    forge::{Forge, REVIEWED, UNSEEN},
+    manifest::{Manifest, Shape},
+    scenario::Scenario,
+    shell::Ran,
+};
+use dv_types::{record::PauseWhy, report::State};
+use jiff::{ToSpan, Zoned};
+use serde_json::{Value, json};
+
+/// Every gate, and all of them content.
+const GOOD: [(&str, &str); 5] = [
+    ("reviewed", "{forge: github, repository: acme/debvisor, branch: main}"),
+    ("tests", "{forge: github, repository: acme/debvisor, checks: [unit, e2e]}"),
+    ("disk", "{path: /var/lib, free: 1MiB}"),
+    ("clock_skew", "5s"),
+    ("agent_version", "\"0.1.0\""),
+];
+
+struct Gates {
+    scenario: Scenario,
+    manifest: Manifest,
+}
+
+impl Gates {
+    #[track_caller]
+    fn begin(name: &str) -> Self {
+        let scenario = Scenario::begin(name);
+        let manifest = scenario
+            .manifest(Shape::Unit)
+            .with("max_parallel", "100%")
+            .with("min_healthy_time", "0s");
+        scenario.baseline(&manifest, "v1");
+        Self { scenario, manifest }
+    }
+
+    /// The manifest with one gate that is not as the others; or a freeze beside them.
+    fn with(&self, gate: &str, yaml: &str) -> Manifest {
+        let mut gates: Vec<_> = GOOD.into_iter().filter(|(name, _)| *name != gate).collect();
+        gates.push((gate, yaml));
+        let lines: String =
+            gates.iter().map(|(name, yaml)| format!("\n  {name}: {yaml}")).collect();
+        self.manifest.clone().section("gates", &lines)
+    }
+
+    fn good(&self) -> Manifest {
+        let (gate, yaml) = GOOD[0];
+        self.with(gate, yaml)
+    }
+
+    fn start(&self, manifest: &Manifest, more: &[&str]) -> Ran {
+        let start = self.scenario.starting(manifest, "v2");
+        let start: Vec<_> = start.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        self.scenario.dvctl.run(&start)
+    }
+
+    /// The rollout failed at this gate, and nothing was touched.
+    #[track_caller]
+    fn fails(&self, gate: &str, manifest: &Manifest) {
+        let ran = self.start(manifest, &[]).exits(4);
+        assert!(ran.stdout.contains(&format!("gate {gate}: fail")), "{gate} failed\n{ran}");
+        self.scenario.all_run(Shape::Unit, "v1");
+    }
+
+    /// The rollout waits for a person, because this gate can't tell.
+    #[track_caller]
+    fn cannot_tell(&self, gate: &str) {
+        let state = self.scenario.report().state;
+        let State::Paused(PauseWhy::Gate { gate: which, .. }) = &state else {
+            panic!("it waits because of {gate}: {state:?}");
+        };
+        assert_eq!(which, gate);
+        self.scenario.all_run(Shape::Unit, "v1");
+    }
+
+    fn say(&self, words: &[&str]) -> Ran {
+        let id = self.scenario.report().rollout.to_string();
+        let command: Vec<_> =
+            ["rollout", words[0], &id].into_iter().chain(words[1..].iter().copied()).collect();
+        self.scenario.dvctl.run(&command)
+    }
+}
+
+/// From a day ago until a day from now.
+fn freeze() -> String {
+    let day = |zoned: Zoned| zoned.strftime("%Y-%m-%d").to_string();
+    let now = Zoned::now();
+    let (from, to) = (now.saturating_sub(2.days()), now.saturating_add(2.days()));
+    format!("[{{name: holidays, from: \"{}\", to: \"{}\"}}]", day(from), day(to))
+}
+
+#[test]
+fn each_gate_that_fails_ends_the_rollout_before_anything_is_touched() {
+    let gates = Gates::begin("gates-fail");
+    let mut forge = Forge::begin(&gates.scenario.bed, "v2");
+    for (gate, yaml) in [
+        ("disk", "{path: /var/lib, free: 900TiB}"),
+        ("agent_version", "\"99.0.0\""),
+        ("freeze", &freeze()),
+    ] {
+        gates.fails(gate, &gates.with(gate, yaml));
+    }
+    // Tested, and seen by nobody.
+    let moved_to = |state: &mut Value, commit: &str| {
+        state["branches"]["v2"] = json!(commit);
+        for check in state["checks"].as_array_mut().expect("a list") {
+            check["sha"] = json!(commit);
+        }
+    };
+    forge.says(|state| moved_to(state, UNSEEN));
+    gates.fails("reviewed", &gates.good());
+    forge.says(|state| {
+        moved_to(state, REVIEWED);
+        state["checks"][1]["result"] = json!("failure");
+    });
+    gates.fails("tests", &gates.good());
+
+    // And a person may go on in spite of it, loudly.
+    let overridden = ["--override", "tests", "--reason", "the runner has no disk left"];
+    let ran = gates.start(&gates.good(), &overridden).exits(0);
+    assert!(ran.stdout.contains("OVERRIDDEN") && ran.stdout.contains("no disk left"), "{ran}");
+    gates.scenario.all_run(Shape::Unit, "v2");
+}
+
+#[test]
+fn a_gate_that_cannot_tell_waits_for_a_person() {
+    let gates = Gates::begin("gates-silent");
+    let mut forge = Forge::begin(&gates.scenario.bed, "v2");
+    // Nobody answers.
+    forge.stop();
+    gates.start(&gates.good(), &[]).exits(7);
+    gates.cannot_tell("reviewed");
+    gates.say(&["resume", "--reason", "it may be back"]).exits(0);
+    gates.say(&["watch"]).exits(7);
+    gates.cannot_tell("reviewed");
+    gates.say(&["override", "reviewed", "--reason", "I have reviewed it"]).exits(0);
+    gates.say(&["watch"]).exits(7);
+    gates.cannot_tell("tests");
+
+    // It answers, and the tests still run.
+    forge.says(|state| {
+        state["checks"][1]["result"] = json!("running");
+        state["checks"][1]["ended"] = json!(null);
+    });
+    forge.start();
+    gates.say(&["resume"]).exits(0);
+    gates.say(&["watch"]).exits(7);
+    gates.cannot_tell("tests");
+    forge.says(|state| state["checks"][1]["result"] = json!("success"));
+    gates.say(&["resume"]).exits(0);
+    let ran = gates.say(&["watch"]).exits(0);
+    assert!(ran.stdout.contains("I have reviewed it"), "who went on and why is kept\n{ran}");
+    gates.scenario.all_run(Shape::Unit, "v2");
+}

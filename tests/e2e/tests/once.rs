@@ -1,0 +1,370 @@
+//! kill -9 of the coordinator and of agents around everything that happens once: it is never done twice, never silently
+//! not at all, and where nobody can know, a person is asked.
+//!
+//! One rollout and its way back carry a whole row of the table: a coordinator that dies disturbs no step, so it dies at
+//! every moment of each; a step whose agent died begins anew when a person has said that it was not done.
+
+use std::time::Duration;
+
+use dv_e2e::{
+    database::{self, Lock},
+    held::{forget, let_go, reached, turn},
+    machine::Machine,
+    manifest::{Manifest, Shape},
+    scenario::Scenario,
+    wait::until,
+};
+use dv_types::{
+    CommandId, Report,
+    record::{PauseWhy, Verdict},
+    report::{OnceReport, OnceState, State},
+};
+
+const SOON: Duration = Duration::from_secs(60);
+const AGENT: &str = "dv-agent.service";
+const COORDINATOR: &str = "dv-coordinator.service";
+
+/// Something that happens once, and how it can be watched and held.
+struct Step {
+    /// Its name in the rollout.
+    name: &'static str,
+    /// Where it happens.
+    host: &'static str,
+    /// What its knobs begin with.
+    knob: &'static str,
+    /// What the database calls it.
+    what: &'static str,
+}
+
+const BACKUP: Step = Step { name: "backup", host: "h1", knob: "backup", what: "backup create" };
+const MIGRATE: Step = Step { name: "migrate", host: "h2", knob: "upgrade", what: "db upgrade" };
+const DOWNGRADE: Step =
+    Step { name: "downgrade", host: "h2", knob: "downgrade", what: "db downgrade" };
+const RESTORE: Step = Step { name: "restore", host: "h1", knob: "restore", what: "backup restore" };
+
+impl Step {
+    fn before(&self) -> String {
+        format!("{}-hold-before", self.knob)
+    }
+
+    fn after(&self) -> String {
+        format!("{}-hold-after", self.knob)
+    }
+}
+
+/// In front of each step but the first another waits here, until the test lets it go.
+const THRESHOLD: (&str, &str) = ("h3", "check-hold-before");
+/// Where the smoke test logs in.
+const SMOKED: (&str, &str) = ("h5", "login-hold");
+
+/// A rollout whose every step that happens once waits for the test.
+struct Held {
+    scenario: Scenario,
+    manifest: Manifest,
+}
+
+impl Held {
+    #[track_caller]
+    fn begin(name: &str) -> Self {
+        let scenario = Scenario::begin(name);
+        let look = "[/usr/local/bin/debvisor-release, run, v3-reversible, debvisor-cli, db, check]";
+        let threshold =
+            format!("run: {{argv: {look}, undo: {look}, once: {{host: {}}}}}", THRESHOLD.0);
+        let manifest = scenario
+            .playbook(["{host: h1}", "{host: h2}"])
+            .at(1, &threshold)
+            .with("max_parallel", "100%")
+            .with("min_healthy_time", "0s");
+        scenario.baseline(&manifest, "v2");
+        database::prepare(&scenario.bed, "v2");
+        Self { scenario, manifest }
+    }
+
+    fn host(&self, name: &str) -> &Machine {
+        self.scenario.host(name)
+    }
+
+    fn coordinator(&self) -> &Machine {
+        &self.scenario.bed.coordinator
+    }
+
+    /// Begins a rollout of v3-reversible.
+    #[track_caller]
+    fn start(&self, more: &[&str]) {
+        turn(self.host(THRESHOLD.0), THRESHOLD.1, "");
+        let start = self.scenario.starting(&self.manifest, "v3-reversible");
+        let start: Vec<_> = start.iter().map(String::as_str).chain(["--detach"]).collect();
+        self.scenario.dvctl.run(&[&start[..], more].concat()).exits(0);
+    }
+
+    /// Begins the way back.
+    #[track_caller]
+    fn roll_back(&self, arguments: &[&str]) {
+        turn(self.host(THRESHOLD.0), THRESHOLD.1, "");
+        let command = ["rollback", &self.scenario.service, "--detach"];
+        self.scenario.dvctl.run(&[&command[..], arguments].concat()).exits(0);
+    }
+
+    /// `step` will wait before its work and after it.
+    #[track_caller]
+    fn hold(&self, step: &Step) {
+        turn(self.host(step.host), &step.before(), "");
+        turn(self.host(step.host), &step.after(), "");
+    }
+
+    /// The step in front of `step` waits. The agent that is to carry `step` out stops where it is, so that what it is told
+    /// does not get through; then the step in front goes on.
+    #[track_caller]
+    fn is_told(&self, step: &Step) {
+        reached(self.host(THRESHOLD.0), THRESHOLD.1);
+        self.hold(step);
+        self.host(step.host).freeze(AGENT);
+        self.pass_threshold();
+        self.once(step.name, "to be told", |once| once.state == OnceState::Working);
+        let begun = database::counts(&self.scenario.bed, step.what).0;
+        assert_eq!(begun, 0, "{} has not begun", step.name);
+    }
+
+    /// Waits until the coordinator answers and says this of something that happens once.
+    #[track_caller]
+    fn once(&self, name: &str, what: &str, said: impl Fn(&OnceReport) -> bool) -> OnceReport {
+        until(SOON, &format!("{name} {what}"), || {
+            let report = self.scenario.try_report()?;
+            let found = report.once.iter().find(|once| once.name == name);
+            let found = found.ok_or_else(|| format!("no {name} in {report:?}"))?;
+            if said(found) { Ok(found.clone()) } else { Err(format!("{found:?}")) }
+        })
+    }
+
+    /// Waits until the rollout has ended.
+    #[track_caller]
+    fn ended(&self, verdict: Verdict) -> Report {
+        until(SOON, "the rollout to end", || {
+            let report = self.scenario.try_report()?;
+            match report.state {
+                State::Ended(seen) if seen == verdict => Ok(report),
+                _ => Err(format!("{:?}, waits for {:?}", report.state, report.waiting)),
+            }
+        })
+    }
+
+    /// The coordinator dies, and another begins.
+    #[track_caller]
+    fn kill_coordinator(&self) {
+        self.coordinator().replace(COORDINATOR);
+    }
+
+    /// The coordinator dies when a step is told and not begun; then at every moment of it.
+    #[track_caller]
+    fn coordinator_dies_around(&self, step: &Step) {
+        self.is_told(step);
+        self.kill_coordinator();
+        self.host(step.host).thaw(AGENT);
+        self.coordinator_dies_during(step);
+    }
+
+    /// The coordinator dies at every moment of a step; it was done once, and nobody was asked.
+    #[track_caller]
+    fn coordinator_dies_during(&self, step: &Step) {
+        let host = self.host(step.host);
+        reached(host, &step.before());
+        // In the middle of its work.
+        let lock = Lock::take(&self.scenario.bed);
+        let_go(host, &step.before());
+        lock.is_waited_for();
+        self.kill_coordinator();
+        lock.release();
+        // Its work done, and its end told to nobody.
+        reached(host, &step.after());
+        let told = self.once(step.name, "to be under way", |once| once.state == OnceState::Working);
+        self.coordinator().freeze(COORDINATOR);
+        let_go(host, &step.after());
+        ended_on(host, told.command.expect("it was told"));
+        self.kill_coordinator();
+        self.once(step.name, "to be done", |once| {
+            once.state == OnceState::Done && once.resolved_by.is_none()
+        });
+        assert_eq!(database::counts(&self.scenario.bed, step.what), (1, 1), "{}", step.name);
+    }
+
+    /// The coordinator dies when the smoke test has ended and its end was told to nobody.
+    #[track_caller]
+    fn coordinator_dies_around_the_smoke_test(&self) {
+        let host = self.host(SMOKED.0);
+        reached(host, SMOKED.1);
+        let told = self.once("smoke", "to be under way", |once| once.state == OnceState::Working);
+        self.coordinator().freeze(COORDINATOR);
+        let_go(host, SMOKED.1);
+        ended_on(host, told.command.expect("it was told"));
+        self.kill_coordinator();
+        self.once("smoke", "to be done", |once| once.state == OnceState::Done);
+    }
+
+    /// The agent dies while the smoke test logs in. It only looks, so it is begun again without a question.
+    #[track_caller]
+    fn agent_dies_in_the_smoke_test(&self) {
+        let host = self.host(SMOKED.0);
+        reached(host, SMOKED.1);
+        host.replace(AGENT);
+        let_go(host, SMOKED.1);
+        self.once("smoke", "to be done", |once| {
+            once.state == OnceState::Done && once.resolved_by.is_none()
+        });
+    }
+
+    /// The agent dies when a step is told and not begun, and nobody is asked; then at every moment of it.
+    #[track_caller]
+    fn agent_dies_around(&self, step: &Step) {
+        self.is_told(step);
+        self.host(step.host).replace(AGENT);
+        self.agent_dies_during(step);
+    }
+
+    /// The agent dies at every moment of a step. Each time a person is asked, and it is done again only when the person
+    /// says so.
+    #[track_caller]
+    fn agent_dies_during(&self, step: &Step) {
+        let bed = &self.scenario.bed;
+        let host = self.host(step.host);
+        reached(host, &step.before());
+        // Begun, its work still to come.
+        host.replace(AGENT);
+        self.asks_about(step);
+        assert_eq!(database::counts(bed, step.what), (1, 0), "{} is not begun again", step.name);
+        forget(host, &step.before());
+        self.resolve(step, "not-done");
+        // In the middle of its work.
+        reached(host, &step.before());
+        let lock = Lock::take(bed);
+        let_go(host, &step.before());
+        lock.is_waited_for();
+        host.replace(AGENT);
+        self.asks_about(step);
+        lock.release();
+        assert_eq!(database::counts(bed, step.what), (2, 0), "{} is not begun again", step.name);
+        self.resolve(step, "not-done");
+        // Its work done, and the end told to nobody.
+        reached(host, &step.after());
+        host.freeze(AGENT);
+        let_go(host, &step.after());
+        until(SOON, &format!("{} to be done", step.name), || {
+            match database::counts(bed, step.what) {
+                (3, 1) => Ok(()),
+                seen => Err(format!("{seen:?}")),
+            }
+        });
+        host.replace(AGENT);
+        self.asks_about(step);
+        self.resolve(step, "done");
+        self.once(step.name, "to be done", |once| {
+            once.state == OnceState::Done && once.resolved_by.is_some()
+        });
+        assert_eq!(database::counts(bed, step.what), (3, 1), "{} is not begun again", step.name);
+    }
+
+    /// Waits until the rollout has stopped and asks whether a step was done.
+    #[track_caller]
+    fn asks_about(&self, step: &Step) {
+        until(SOON, &format!("somebody to be asked about {}", step.name), || {
+            let report = self.scenario.try_report()?;
+            match &report.state {
+                State::Paused(PauseWhy::OnceUnknown { once, .. }) if once == step.name => Ok(()),
+                state => Err(format!("{state:?}")),
+            }
+        });
+        let id = self.scenario.report().rollout.to_string();
+        // Going on is no answer.
+        let refused = self.scenario.dvctl.run(&["rollout", "resume", &id, "--reason", "no answer"]);
+        assert_eq!(refused.code, Some(3), "{refused}");
+        assert!(refused.stderr.contains("dvctl rollout resolve"), "it says what to do\n{refused}");
+    }
+
+    #[track_caller]
+    fn resolve(&self, step: &Step, answer: &str) {
+        let id = self.scenario.report().rollout.to_string();
+        let resolve = ["rollout", "resolve", &id, step.name, "--as", answer, "--reason", "looked"];
+        self.scenario.dvctl.run(&resolve).exits(0);
+    }
+
+    /// Lets the step in front of the next go.
+    #[track_caller]
+    fn pass_threshold(&self) {
+        let_go(self.host(THRESHOLD.0), THRESHOLD.1);
+    }
+
+    /// What happened to the data ever since, all ways there and back behind it.
+    #[track_caller]
+    fn is_back_at_v2(&self) {
+        self.scenario.all_run(Shape::Unit, "v2");
+        assert_eq!(database::migrations(&self.scenario.bed), ["0001-users", "0002-user-email"]);
+        let addresses = database::addresses(&self.scenario.bed, "email");
+        assert_eq!(addresses, ["ada@example.com", "grace@example.com"]);
+    }
+}
+
+/// Waits until the host's own record of a command says how it ended.
+#[track_caller]
+fn ended_on(host: &Machine, command: CommandId) {
+    let entry = format!("/var/lib/dv-agent/ledger/{command}.json");
+    until(SOON, &format!("{command} to have ended on {}", host.name), || {
+        host.exec(&["grep", "--quiet", "\"outcome\"", &entry]).result()
+    });
+}
+
+#[test]
+fn a_coordinator_that_dies_around_each_step_that_happens_once_has_it_done_once() {
+    let held = Held::begin("once-coordinator");
+    turn(held.host(SMOKED.0), SMOKED.1, "");
+    held.hold(&BACKUP);
+    held.start(&[]);
+    // It comes first, so nothing can wait in front of it: begun, its work still to come.
+    reached(held.host(BACKUP.host), &BACKUP.before());
+    held.kill_coordinator();
+    held.coordinator_dies_during(&BACKUP);
+    held.coordinator_dies_around(&MIGRATE);
+    held.coordinator_dies_around_the_smoke_test();
+    held.ended(Verdict::Succeeded);
+    held.scenario.all_run(Shape::Unit, "v3-reversible");
+
+    held.roll_back(&[]);
+    held.coordinator_dies_around(&DOWNGRADE);
+    held.ended(Verdict::Succeeded);
+    held.is_back_at_v2();
+
+    held.start(&["--force", "--reason", "once more"]);
+    held.pass_threshold();
+    let id = held.ended(Verdict::Succeeded).rollout.to_string();
+    held.roll_back(&["--restore-backup", "--confirm", &id]);
+    held.coordinator_dies_around(&RESTORE);
+    held.ended(Verdict::Succeeded);
+    held.is_back_at_v2();
+}
+
+#[test]
+fn an_agent_that_dies_around_each_step_that_happens_once_leaves_a_question() {
+    let held = Held::begin("once-agent");
+    turn(held.host(SMOKED.0), SMOKED.1, "");
+    held.hold(&BACKUP);
+    held.start(&[]);
+    held.agent_dies_during(&BACKUP);
+    held.agent_dies_around(&MIGRATE);
+    held.agent_dies_in_the_smoke_test();
+    let id = held.ended(Verdict::Succeeded).rollout.to_string();
+    held.scenario.all_run(Shape::Unit, "v3-reversible");
+
+    // What the migrations did only a person has said, and not in full: nothing is guessed from it.
+    let refused = held.scenario.dvctl.run(&["rollback", &held.scenario.service]).exits(3);
+    assert!(refused.stderr.contains("nobody knows what the migrations"), "{refused}");
+    held.roll_back(&["--restore-backup", "--confirm", &id]);
+    held.agent_dies_around(&RESTORE);
+    held.ended(Verdict::Succeeded);
+    held.is_back_at_v2();
+
+    held.start(&["--force", "--reason", "once more"]);
+    held.pass_threshold();
+    held.ended(Verdict::Succeeded);
+    held.roll_back(&[]);
+    held.agent_dies_around(&DOWNGRADE);
+    held.ended(Verdict::Succeeded);
+    held.is_back_at_v2();
+}
