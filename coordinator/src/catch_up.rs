@@ -25,5 +25,6 @@ pub(crate) async fn begin(
     }
     let reason = Some(format!("out of reach of {of}, and back in contact"));
     let by = ITSELF.to_owned();
-    maker.begin(Beginning { plan, by, reason, overrides: Vec::new(), bad: None }).await.map(Some)
+    let beginning = Beginning { plan, by, reason, overrides: Vec::new(), release: None, bad: None };
+    maker.begin(beginning).await.map(Some)
 }

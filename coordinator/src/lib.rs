@@ -8,6 +8,7 @@
 //!               │   enrolment      fleet    starter ── planner     what may begin
 //!               │  (tokens, CA)      │      rollback, follow,      what goes back, and
 //!               │                    │      catch_up               what follows by itself
+//!               │                    │      releases               and several services as one
 //!               │                    │           │
 //!               └──────────────── rollouts ◀─────┘      one driver per unfinished rollout:
 //!                                 (drivers)             news → dv_rollout → append → effects
@@ -49,6 +50,7 @@ mod gates;
 mod planner;
 mod recover;
 mod refusal;
+mod releases;
 mod rollback;
 mod rollouts;
 mod server;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dv_types::{HostName, RolloutId, ServiceName, Timestamp, Version};
+use dv_types::{HostName, ReleaseId, RolloutId, ServiceName, Timestamp, Version};
 
 use crate::{identity::IdentityError, ports::StoreError};
 
@@ -38,6 +38,27 @@ pub enum Refusal {
         /// Its unfinished rollout.
         rollout: RolloutId,
     },
+    /// The service is part of a release that has not ended.
+    #[error(
+        "{service} is part of {release}, which has not ended: watch it with `dvctl rollout watch {release}`, or end it with `dvctl rollout abort {release}`"
+    )]
+    InRelease {
+        /// The service.
+        service: ServiceName,
+        /// The release.
+        release: ReleaseId,
+    },
+    /// A member of a release is refused.
+    #[error("{service}: {why}")]
+    Member {
+        /// The member.
+        service: ServiceName,
+        /// Why.
+        why: Box<Self>,
+    },
+    /// There is no such release.
+    #[error("there is no release {0}: see `dvctl rollout history`")]
+    NoRelease(ReleaseId),
     /// The version was rolled back before.
     #[error(
         "{version} of {service} was rolled back by {rollout} at {at} ({reason}): to start it all the same, give --force and --reason"
@@ -130,16 +151,18 @@ impl From<Refusal> for tonic::Status {
     fn from(refusal: Refusal) -> Self {
         let text = refusal.to_string();
         match refusal {
+            Refusal::Member { why, .. } => Self::new(Self::from(*why).code(), text),
             Refusal::Invalid(_) | Refusal::Manifest(_) => Self::invalid_argument(text),
             Refusal::Plan(_)
             | Refusal::NoHosts
             | Refusal::NoneReachable(_)
             | Refusal::Busy { .. }
+            | Refusal::InRelease { .. }
             | Refusal::BadVersion { .. }
             | Refusal::PlanChanged { .. }
             | Refusal::NothingToRollBack(_)
             | Refusal::Rejected(_) => Self::failed_precondition(text),
-            Refusal::NoRollout(_) => Self::not_found(text),
+            Refusal::NoRollout(_) | Refusal::NoRelease(_) => Self::not_found(text),
             Refusal::Token(_) | Refusal::WrongHost { .. } | Refusal::MayNotOverride { .. } => {
                 Self::permission_denied(text)
             }

@@ -75,15 +75,7 @@ async fn end_and_reverse(
     demand: Demand,
 ) -> Result<Reversal, Refusal> {
     let mut changes = rollouts.changes();
-    // A way back that needs another word from the person must not end the rollout first.
-    way_back(&replay(rollouts, of).await?, demand.wish)?;
-    let before = rollouts.journal.wished(of).await?;
-    rollouts.journal.wish(of, &demand.wish).await?;
-    let told = rollouts.operate(of, demand.by, Verb::Rollback, demand.reason).await;
-    if matches!(told, Err(Refusal::Rejected(_))) {
-        rollouts.journal.wish(of, &before).await?;
-    }
-    told?;
+    end(rollouts, of, demand).await?;
     loop {
         if rollouts.find(of).is_none() {
             // Nobody begins a rollout while we look.
@@ -103,6 +95,23 @@ async fn end_and_reverse(
             }
         }
     }
+}
+
+/// Tells a rollout that is under way to end and to be taken back.
+pub(crate) async fn end(
+    rollouts: &Arc<Rollouts>,
+    of: RolloutId,
+    demand: Demand,
+) -> Result<(), Refusal> {
+    // A way back that needs another word from the person must not end the rollout first.
+    way_back(&replay(rollouts, of).await?, demand.wish)?;
+    let before = rollouts.journal.wished(of).await?;
+    rollouts.journal.wish(of, &demand.wish).await?;
+    let told = rollouts.operate(of, demand.by, Verb::Rollback, demand.reason).await;
+    if matches!(told, Err(Refusal::Rejected(_))) {
+        rollouts.journal.wish(of, &before).await?;
+    }
+    told
 }
 
 fn nothing(of: RolloutId) -> Refusal {
@@ -251,7 +260,8 @@ pub(crate) async fn begin(
     let marked = !matches!(rollout.plan().kind, Kind::CatchUp { .. }) && !plan.hosts.is_empty();
     let bad = marked.then_some(bad);
     let (by, reason) = (by.to_owned(), Some(why));
-    maker.begin(Beginning { plan, by, reason, overrides: Vec::new(), bad }).await.map(Some)
+    let beginning = Beginning { plan, by, reason, overrides: Vec::new(), release: None, bad };
+    maker.begin(beginning).await.map(Some)
 }
 
 /// The plan that would take a rollout back, with what would become of the database and why; nothing is begun.

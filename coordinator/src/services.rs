@@ -1,10 +1,13 @@
 //! The book of services: which rollouts there were, what they left on each host, which versions are bad.
 //! A fold over the stored headers and last reports, kept up as rollouts begin and end.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use dv_types::{
-    HostName, Report, RolloutId, ServiceName, Version,
+    HostName, Release, ReleaseId, Report, RolloutId, ServiceName, Version,
     plan::Kind,
     record::Verdict,
     report::{Phase, State},
@@ -12,7 +15,7 @@ use dv_types::{
 
 use crate::{
     ports::StoreError,
-    store::{BadMark, Header, Journal},
+    store::{BadMark, Header, Journal, ReleaseRecord},
 };
 
 /// The book.
@@ -20,6 +23,18 @@ use crate::{
 pub(crate) struct Book {
     rollouts: BTreeMap<RolloutId, Header>,
     services: BTreeMap<ServiceName, Service>,
+    releases: BTreeMap<ReleaseId, Known>,
+    /// The rollouts that brought the members of releases out.
+    members: HashMap<(ReleaseId, ServiceName), RolloutId>,
+}
+
+/// A release.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(crate) record: ReleaseRecord,
+    pub(crate) release: Arc<Release>,
+    /// What a person has to decide before it goes on. Found anew whenever it is driven.
+    pub(crate) held: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -57,11 +72,60 @@ impl Book {
                 book.ended(header, &report);
             }
         }
+        for record in journal.releases().await? {
+            let release = Arc::new(journal.release(&record.document).await?);
+            book.releases.insert(record.release, Known { record, release, held: None });
+        }
         Ok(book)
+    }
+
+    /// A release was made, or goes another way.
+    pub(crate) fn put_release(&mut self, record: ReleaseRecord, release: Arc<Release>) {
+        self.releases.insert(record.release, Known { record, release, held: None });
+    }
+
+    /// A release waits for a person, or does not any more.
+    pub(crate) fn hold_release(&mut self, id: ReleaseId, held: Option<String>) {
+        if let Some(known) = self.releases.get_mut(&id) {
+            known.held = held;
+        }
+    }
+
+    pub(crate) fn release(&self, id: ReleaseId) -> Option<&Known> {
+        self.releases.get(&id)
+    }
+
+    /// Releases, the newest first.
+    pub(crate) fn releases(&self) -> impl Iterator<Item = &Known> {
+        self.releases.values().rev()
+    }
+
+    /// The unfinished release that a service is part of.
+    pub(crate) fn reserved(&self, service: &ServiceName) -> Option<ReleaseId> {
+        let has = |known: &&Known| known.release.members.iter().any(|m| m.service() == service);
+        let unfinished = self.releases.values().filter(|known| known.record.end.is_none());
+        unfinished.filter(has).map(|known| known.record.release).next()
+    }
+
+    /// The rollout that brought a member of a release out.
+    pub(crate) fn member(&self, release: ReleaseId, service: &ServiceName) -> Option<RolloutId> {
+        self.members.get(&(release, service.clone())).copied()
+    }
+
+    /// The release that a rollout, or the one that it takes back or follows, was begun for.
+    pub(crate) fn release_of(&self, id: RolloutId) -> Option<ReleaseId> {
+        let header = self.header(id)?;
+        match header.kind {
+            Kind::Forward => header.release,
+            Kind::Reversal { of } | Kind::CatchUp { of } => self.header(of)?.release,
+        }
     }
 
     /// A rollout was made.
     pub(crate) fn begun(&mut self, header: &Header) {
+        if let Some(release) = header.release {
+            self.members.insert((release, header.service.clone()), header.rollout);
+        }
         let service = self.services.entry(header.service.clone()).or_default();
         service.active = Some(header.rollout);
         if let Kind::Reversal { of } = header.kind {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use dv_types::{Manifest, RolloutId, Version};
+use dv_types::{Manifest, ReleaseId, RolloutId, ServiceName, Version, release::Course};
 
 use crate::{
     planner,
     refusal::Refusal,
     rollouts::{Beginning, Rollouts},
+    services::{Book, Known},
 };
 
 /// What an operator asks for.
@@ -21,43 +22,33 @@ pub(crate) struct Wish {
     pub(crate) overrides: Vec<String>,
     /// The plan that was agreed on.
     pub(crate) plan_hash: Option<String>,
+    /// The release that it belongs to; of its gates, the rollout takes those that it has.
+    pub(crate) release: Option<ReleaseId>,
     pub(crate) by: String,
 }
 
 /// Plans a rollout and begins it.
 pub(crate) async fn start(rollouts: &Arc<Rollouts>, wish: Wish) -> Result<RolloutId, Refusal> {
-    let Wish { manifest, version, force, reason, overrides, plan_hash, by } = wish;
-    if force && reason.is_none() {
-        return Err(Refusal::Invalid(
-            "--force needs a --reason: it stays in the record".to_owned(),
-        ));
-    }
-    if !overrides.is_empty() && reason.is_none() {
-        return Err(Refusal::Invalid(
-            "--override needs a --reason: it stays in the record".to_owned(),
-        ));
-    }
+    let Wish { manifest, version, force, reason, mut overrides, plan_hash, release, by } = wish;
+    reasoned(force, &overrides, reason.as_deref())?;
     if !overrides.is_empty() {
         may_override(rollouts, &by)?;
     }
     // Before the hosts are asked, and again when nobody else can begin any more.
-    permitted(rollouts, &manifest, &version, force)?;
+    permitted(rollouts, &manifest, &version, force, release)?;
     let plan = planner::accept(planner::plan(rollouts, &manifest, &version).await?)?;
     let now = plan.hash();
     if plan_hash.is_some_and(|agreed| agreed != now) {
         return Err(Refusal::PlanChanged { now });
     }
-    if let Some(unknown) = overrides.iter().find(|gate| !plan.gates.contains(gate)) {
-        let known =
-            if plan.gates.is_empty() { "it has none".to_owned() } else { plan.gates.join(", ") };
-        return Err(Refusal::Invalid(format!(
-            "the manifest has no gate {unknown} that could be overridden: {known}"
-        )));
+    if release.is_some() {
+        overrides.retain(|gate| plan.gates.contains(gate));
     }
+    overridable(&overrides, &plan.gates, "the manifest")?;
     let maker = rollouts.maker().await;
-    let forgiven = permitted(rollouts, &manifest, &version, force)?;
-    let id =
-        maker.begin(Beginning { plan: plan.clone(), by, reason, overrides, bad: None }).await?;
+    let forgiven = permitted(rollouts, &manifest, &version, force, release)?;
+    let beginning = Beginning { plan: plan.clone(), by, reason, overrides, release, bad: None };
+    let id = maker.begin(beginning).await?;
     if forgiven && let Err(why) = maker.forgive(&plan).await {
         // The rollout goes on; the mark stays until the next one.
         tracing::error!(rollout = %id, %why, "the version stays marked as bad");
@@ -71,17 +62,59 @@ pub(crate) fn may_override(rollouts: &Rollouts, operator: &str) -> Result<(), Re
         .map_err(|may| Refusal::MayNotOverride { operator: operator.to_owned(), may })
 }
 
+/// What is out of the ordinary needs a reason.
+pub(crate) fn reasoned(
+    force: bool,
+    overrides: &[String],
+    reason: Option<&str>,
+) -> Result<(), Refusal> {
+    let option = match (force, overrides) {
+        (true, _) => "--force",
+        (false, [_, ..]) => "--override",
+        (false, []) => return Ok(()),
+    };
+    match reason {
+        Some(_) => Ok(()),
+        None => Err(Refusal::Invalid(format!("{option} needs a --reason: it stays in the record"))),
+    }
+}
+
+/// Only gates that there are can be overridden.
+pub(crate) fn overridable(
+    overrides: &[String],
+    gates: &[String],
+    whose: &str,
+) -> Result<(), Refusal> {
+    let Some(unknown) = overrides.iter().find(|gate| !gates.contains(gate)) else { return Ok(()) };
+    let known = if gates.is_empty() { "it has none".to_owned() } else { gates.join(", ") };
+    Err(Refusal::Invalid(format!(
+        "{whose} has no gate {unknown} that could be overridden: {known}"
+    )))
+}
+
 /// Whether the service is free and the version not bad; true if it is bad and forced.
-fn permitted(
+pub(crate) fn permitted(
     rollouts: &Rollouts,
     manifest: &Manifest,
     version: &Version,
     force: bool,
+    release: Option<ReleaseId>,
 ) -> Result<bool, Refusal> {
-    if let Some(rollout) = rollouts.unfinished_of(&manifest.service) {
-        return Err(Refusal::Busy { service: manifest.service.clone(), rollout });
+    let service = &manifest.service;
+    let book = rollouts.book();
+    if let Some(rollout) = book.active(service) {
+        return Err(Refusal::Busy { service: service.clone(), rollout });
     }
-    match rollouts.book().bad(&manifest.service, version).cloned() {
+    match (book.reserved(service), release) {
+        (Some(reserved), own) if own != Some(reserved) => {
+            return Err(Refusal::InRelease { service: service.clone(), release: reserved });
+        }
+        (_, Some(own)) if !awaited(&book, own, service) => {
+            return Err(Refusal::Rejected(format!("{own} does not begin {service} any more")));
+        }
+        _ => {}
+    }
+    match book.bad(service, version).cloned() {
         None => Ok(false),
         Some(_) if force => Ok(true),
         Some(mark) => Err(Refusal::BadVersion {
@@ -92,4 +125,11 @@ fn permitted(
             at: mark.at,
         }),
     }
+}
+
+/// Whether a release goes forward and has not begun this member.
+fn awaited(book: &Book, release: ReleaseId, service: &ServiceName) -> bool {
+    let forward =
+        |known: &Known| known.record.end.is_none() && known.record.course == Course::Forward;
+    book.release(release).is_some_and(forward) && book.member(release, service).is_none()
 }

@@ -1,10 +1,10 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
-use dv_types::{HostName, RolloutId, ServiceName, Span, Version};
+use dv_types::{HostName, InvalidName, ReleaseId, RolloutId, ServiceName, Span, Version};
 
 use crate::{exit::Exit, output::Format};
 
@@ -37,9 +37,9 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Check a manifest, offline
+    /// Check a manifest, or a release with its manifests, offline
     Validate {
-        /// The manifest
+        /// The manifest, or the file of a release of several services
         manifest: PathBuf,
     },
     /// Show what a rollout would do, and change nothing
@@ -69,7 +69,7 @@ pub(crate) enum Command {
 /// Which rollout is taken back, and how.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Rollback {
-    /// The service, or the rollout that is to be taken back [default: the only service there is]
+    /// The service, or the rollout or release that is to be taken back [default: the only service there is]
     #[arg(value_name = "SERVICE|ID")]
     pub(crate) what: Option<String>,
     /// Show what would be done, with what becomes of the database and why, and change nothing
@@ -109,10 +109,10 @@ pub(crate) enum Answer {
     NotDone,
 }
 
-/// A manifest and a version of it.
+/// A manifest, or a release of several, and a version of it.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Release {
-    /// The manifest
+    /// The manifest, or the file of a release of several services
     pub(crate) manifest: PathBuf,
     /// The version that goes out
     #[arg(long = "version", value_name = "VERSION")]
@@ -146,12 +146,12 @@ pub(crate) enum Rollout {
     /// Follow a rollout to its end
     Watch {
         #[command(flatten)]
-        which: Which,
+        which: Any,
         #[command(flatten)]
         follow: Follow,
     },
     /// Show where a rollout stands
-    Status(Which),
+    Status(Any),
     /// Begin no further host; hosts that have begun go on to their end
     Pause(Said),
     /// Go on; failures so far are forgiven
@@ -159,11 +159,17 @@ pub(crate) enum Rollout {
     /// Let the hosts after the canary begin
     Promote(Said),
     /// End it here and leave every host as it is
-    Abort(Said),
+    Abort {
+        #[command(flatten)]
+        which: Any,
+        /// Why; it is kept in the record
+        #[arg(long)]
+        reason: Option<String>,
+    },
     /// Write down everything that happened in a rollout, to attach to a change ticket
     Report(ReportOf),
     /// Say why nothing is happening, and what would end the wait
-    Explain(Which),
+    Explain(Any),
     /// Try a host again from its first step
     Retry(SaidOfHost),
     /// Leave a host out
@@ -231,6 +237,30 @@ pub(crate) enum ReportFormat {
     Json,
     /// One page for a browser or paper that needs nothing else.
     Html,
+}
+
+/// Which rollout or release is meant.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Any {
+    /// The rollout, like r42, or the release, like rel7 [default: the only unfinished rollout]
+    pub(crate) id: Option<Target>,
+}
+
+/// A rollout or a release.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Target {
+    Rollout(RolloutId),
+    Release(ReleaseId),
+}
+
+impl FromStr for Target {
+    type Err = InvalidName;
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        match text.strip_prefix("rel") {
+            Some(_) => text.parse().map(Self::Release),
+            None => text.parse().map(Self::Rollout),
+        }
+    }
 }
 
 /// Something said to a rollout.

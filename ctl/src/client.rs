@@ -10,7 +10,10 @@ use dv_proto::{
     from_json, to_json, v1,
     v1::control_client::ControlClient,
 };
-use dv_types::{HostName, Manifest, Plan, Report, RolloutId, Version, plan::Wish, record::Verb};
+use dv_types::{
+    HostName, Manifest, Plan, Release, ReleaseId, Report, RolloutId, Version, plan::Wish,
+    record::Verb, release::ReleaseReport,
+};
 use tonic::{Status, Streaming, transport::Channel};
 
 use trouble::Trouble;
@@ -134,10 +137,74 @@ impl Client {
     }
 
     /// What a rollback would do; nothing is begun.
-    pub(crate) async fn plan_roll_back(&self, back: &Back<'_>) -> Result<(Plan, String)> {
+    pub(crate) async fn plan_roll_back(
+        &self,
+        back: &Back<'_>,
+    ) -> Result<(Plan, String, Option<ReleaseId>)> {
         let reply = self.inner.clone().plan_roll_back(within(PLANNING, back.request())).await;
         let reply = self.asked(reply).await?;
-        Ok((from_json("plan_json", &reply.plan_json)?, reply.hash))
+        Ok((from_json("plan_json", &reply.plan_json)?, reply.hash, reply.release.parse().ok()))
+    }
+
+    /// The plans of a release's members, and the hash of all together.
+    pub(crate) async fn plan_release(&self, release: &Release) -> Result<(Vec<Plan>, String)> {
+        let request = v1::PlanReleaseRequest { release_json: to_json(release) };
+        let reply = self.inner.clone().plan_release(within(PLANNING, request)).await;
+        let reply = self.asked(reply).await?;
+        let read = |json: &String| from_json("plan_json", json);
+        Ok((reply.plan_json.iter().map(read).collect::<Result<_, _>>()?, reply.hash))
+    }
+
+    /// Begins a release.
+    pub(crate) async fn start_release(
+        &self,
+        request: v1::StartReleaseRequest,
+    ) -> Result<ReleaseId> {
+        let reply = self.inner.clone().start_release(within(PLANNING, request)).await;
+        id(&self.told(reply).await?.release)
+    }
+
+    /// Begins to take a release back.
+    pub(crate) async fn roll_back_release(
+        &self,
+        request: v1::RollBackReleaseRequest,
+    ) -> Result<()> {
+        let reply = self.inner.clone().roll_back_release(within(PLANNING, request)).await;
+        self.told(reply).await.map(|_| ())
+    }
+
+    /// Ends a release where it is.
+    pub(crate) async fn abort_release(&self, id: ReleaseId, reason: Option<&str>) -> Result<()> {
+        let reason = reason.unwrap_or_default().to_owned();
+        let request = v1::AbortReleaseRequest { release: id.to_string(), reason };
+        let reply = self.inner.clone().abort_release(within(ASKING, request)).await;
+        self.told(reply).await.map(|_| ())
+    }
+
+    /// Where a release stands.
+    pub(crate) async fn release(&self, id: ReleaseId) -> Result<ReleaseReport> {
+        let reply = self.try_release(id).await.map(tonic::Response::new);
+        Ok(from_json("report_json", &self.asked(reply).await?.report_json)?)
+    }
+
+    /// As [`Self::release`], for callers that try again.
+    pub(crate) async fn try_release(&self, id: ReleaseId) -> Result<v1::GetReleaseReply, Status> {
+        let request = v1::GetReleaseRequest { release: id.to_string() };
+        let reply = self.inner.clone().get_release(within(ASKING, request)).await;
+        reply.map(tonic::Response::into_inner)
+    }
+
+    /// Releases, the newest first.
+    pub(crate) async fn releases(
+        &self,
+        service: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<ReleaseReport>> {
+        let request =
+            v1::ListReleasesRequest { service: service.unwrap_or_default().to_owned(), limit };
+        let reply = self.inner.clone().list_releases(within(ASKING, request)).await;
+        let read = |json: &String| Ok(from_json("report_json", json)?);
+        self.asked(reply).await?.report_json.iter().map(read).collect()
     }
 
     /// Where a rollout stands, and its plan.
@@ -240,7 +307,7 @@ fn within<T>(time: Duration, message: T) -> tonic::Request<T> {
     request
 }
 
-fn id(text: &str) -> Result<RolloutId> {
+fn id<T: std::str::FromStr>(text: &str) -> Result<T> {
     text.parse().map_err(|_| {
         Error::new(
             crate::Exit::Unexpected,

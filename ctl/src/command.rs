@@ -4,6 +4,7 @@ mod history;
 mod hosts;
 mod operate;
 mod plan;
+mod release;
 mod report;
 mod rollback;
 mod show;
@@ -12,12 +13,14 @@ mod token;
 mod validate;
 mod which;
 
+use std::collections::BTreeSet;
+
 use clap::CommandFactory as _;
 use dv_types::record::Verb;
 
 use crate::{
     Exit,
-    args::{Agent, Answer, Args, Command, Global, Rollout, Said, Which},
+    args::{Agent, Answer, Any, Args, Command, Global, Rollout, Said, Target, Which},
     client::Client,
     context::Context,
     error::Result,
@@ -79,12 +82,29 @@ async fn rollout(
         }
         Rollout::Watch { which, follow } => {
             let client = client()?;
-            let id = which::rollout(&client, which.id).await?;
             let patience = follow.reconnect_timeout;
-            Follower { client: &client, output, patience, begun: false }.follow(id).await
+            let follower = Follower { client: &client, output, patience, begun: false };
+            match which.id {
+                Some(Target::Release(id)) => follower.follow_release(id, BTreeSet::new()).await,
+                which => follower.follow(which::any(&client, which).await?).await,
+            }
         }
-        Rollout::Status(which) => show::status(&client()?, which.id, output).await,
-        Rollout::Explain(which) => show::explain(&client()?, which.id, output).await,
+        Rollout::Status(Any { id: Some(Target::Release(id)) }) => {
+            release::status(&client()?, id, output).await
+        }
+        Rollout::Explain(Any { id: Some(Target::Release(id)) }) => {
+            release::explain(&client()?, id, output).await
+        }
+        Rollout::Status(which) => {
+            let client = client()?;
+            let id = which::any(&client, which.id).await?;
+            show::status(&client, id, output).await
+        }
+        Rollout::Explain(which) => {
+            let client = client()?;
+            let id = which::any(&client, which.id).await?;
+            show::explain(&client, id, output).await
+        }
         Rollout::Report(of) => report::run(of, &client()?, output).await,
         Rollout::History { service, limit } => {
             history::run(&client()?, service.as_ref(), limit, output).await
@@ -92,7 +112,14 @@ async fn rollout(
         Rollout::Pause(said) => operate::run(&client()?, said, Verb::Pause, output).await,
         Rollout::Resume(said) => operate::run(&client()?, said, Verb::Resume, output).await,
         Rollout::Promote(said) => operate::run(&client()?, said, Verb::Promote, output).await,
-        Rollout::Abort(said) => operate::run(&client()?, said, Verb::Abort, output).await,
+        Rollout::Abort { which: Any { id: Some(Target::Release(id)) }, reason } => {
+            release::abort(&client()?, id, reason, output).await
+        }
+        Rollout::Abort { which, reason } => {
+            let client = client()?;
+            let id = Some(which::any(&client, which.id).await?);
+            operate::run(&client, Said { which: Which { id }, reason }, Verb::Abort, output).await
+        }
         Rollout::Retry(said) => {
             let verb = Verb::Retry { host: said.host.clone() };
             operate::run(&client()?, said.into(), verb, output).await

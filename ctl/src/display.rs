@@ -8,6 +8,7 @@ pub(crate) mod hosts;
 pub(crate) mod line;
 pub(crate) mod next;
 pub(crate) mod plan;
+pub(crate) mod release;
 pub(crate) mod status;
 pub(crate) mod story;
 pub(crate) mod summary;

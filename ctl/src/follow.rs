@@ -3,15 +3,17 @@
 pub(crate) mod feed;
 mod live;
 mod plain;
+mod release;
 mod screen;
 mod verdict;
 mod view;
 
-use std::{cell::Cell, sync::Arc, time::Duration};
+use std::{cell::Cell, fmt::Display, sync::Arc, time::Duration};
 
 use dv_proto::from_json;
 use dv_types::{Plan, Report, RolloutId, Span, Timestamp, report::State};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tonic::Status;
 
 use crate::{
     Exit,
@@ -148,14 +150,22 @@ impl Follower<'_> {
 
     /// Where the rollout stands, asked until there is an answer.
     async fn look(&self, id: RolloutId) -> Result<(Report, Plan)> {
+        let reply = self.patiently(id, async || self.client.try_rollout(id).await).await?;
+        let report = from_json("report_json", &reply.report_json)?;
+        Ok((report, from_json("plan_json", &reply.plan_json)?))
+    }
+
+    /// Asks until there is an answer.
+    async fn patiently<T>(
+        &self,
+        id: impl Display,
+        ask: impl AsyncFn() -> Result<T, Status>,
+    ) -> Result<T> {
         let deadline = Instant::now() + self.patience.get();
         let mut pause = feed::FIRST_PAUSE;
         loop {
-            match self.client.try_rollout(id).await {
-                Ok(reply) => {
-                    let report = from_json("report_json", &reply.report_json)?;
-                    return Ok((report, from_json("plan_json", &reply.plan_json)?));
-                }
+            match ask().await {
+                Ok(reply) => return Ok(reply),
                 Err(status) if !is_transient(&status) => {
                     return Err(self.client.no_answer(&status).await);
                 }
@@ -191,7 +201,7 @@ impl Follower<'_> {
         }
     }
 
-    fn detached(&self, id: RolloutId) -> Exit {
+    fn detached(&self, id: impl Display) -> Exit {
         if self.output.live() {
             // The terminal has written ^C.
             self.output.warn(&Line::default());
@@ -202,7 +212,7 @@ impl Follower<'_> {
         Exit::Detached
     }
 
-    fn lost(&self, id: RolloutId, why: &str) -> Error {
+    fn lost(&self, id: impl Display, why: &str) -> Error {
         Error::new(
             Exit::LostContact,
             format!(

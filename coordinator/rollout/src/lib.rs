@@ -25,6 +25,7 @@
 //! | `host`, `index` | one host's state, and what is counted over all of them |
 //! | `gate` | may this host be commanded now, and if not, what is it waiting on |
 //! | `report` | the state, made to be read |
+//! | [`release`] | what a release of several services does next, by where they stand |
 //! | [`planning`] | manifest and facts of the fleet, and the plan that they make |
 
 #![warn(clippy::disallowed_methods)]
@@ -34,6 +35,7 @@ pub mod event;
 pub mod judge;
 pub mod moves;
 pub mod planning;
+pub mod release;
 pub mod rollout;
 pub mod step;
 

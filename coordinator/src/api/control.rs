@@ -6,7 +6,11 @@ use dv_proto::{
     from_json, to_json,
     v1::{self, control_server::Control, watch_rollout_reply::Message},
 };
-use dv_types::{HostName, Manifest, Report, RolloutId, ServiceName, Version, record::Verb};
+use dv_types::{
+    HostName, Manifest, Plan, ReleaseId, Report, RolloutId, ServiceName, Version,
+    plan::{self, Kind},
+    record::Verb,
+};
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -17,6 +21,7 @@ use crate::{
     enrolment::Enrolment,
     planner,
     refusal::Refusal,
+    releases,
     rollback::{self, Demand, What},
     rollouts::{Rollouts, Sight},
     starter::{self, Wish},
@@ -45,7 +50,7 @@ impl Control for ControlApi {
         let manifest: Manifest = from_json("manifest_json", &asked.manifest_json)?;
         let version = Version::new(asked.version).map_err(invalid)?;
         let plan = planner::plan(&self.rollouts, &manifest, &version).await?;
-        Ok(Response::new(v1::PlanRolloutReply { hash: plan.hash(), plan_json: to_json(&plan) }))
+        Ok(Response::new(planned(&plan, None)))
     }
 
     async fn start_rollout(
@@ -61,6 +66,7 @@ impl Control for ControlApi {
             reason: reason(asked.reason)?,
             overrides: asked.overrides,
             plan_hash: Some(asked.plan_hash).filter(|hash| !hash.is_empty()),
+            release: None,
             by,
         };
         let rollout = starter::start(&self.rollouts, wish).await?;
@@ -104,7 +110,11 @@ impl Control for ControlApi {
         operator(&request)?;
         let asked = request.into_inner();
         let plan = rollback::plan(&self.rollouts, &what(&asked)?, wish(&asked)?).await?;
-        Ok(Response::new(v1::PlanRolloutReply { hash: plan.hash(), plan_json: to_json(&plan) }))
+        let release = match plan.kind {
+            Kind::Reversal { of } => self.rollouts.book().release_of(of),
+            _ => None,
+        };
+        Ok(Response::new(planned(&plan, release)))
     }
 
     async fn get_rollout(
@@ -117,6 +127,82 @@ impl Control for ControlApi {
         let plan = self.rollouts.plan(id).await?;
         let (report_json, plan_json) = (to_json(&report), to_json(&*plan));
         Ok(Response::new(v1::GetRolloutReply { report_json, plan_json }))
+    }
+
+    async fn plan_release(
+        &self,
+        request: Request<v1::PlanReleaseRequest>,
+    ) -> Result<Response<v1::PlanReleaseReply>, Status> {
+        operator(&request)?;
+        let release = from_json("release_json", &request.into_inner().release_json)?;
+        let (plans, hash) = releases::plan(&self.rollouts, release).await?;
+        let plan_json = plans.iter().map(to_json).collect();
+        Ok(Response::new(v1::PlanReleaseReply { plan_json, hash }))
+    }
+
+    async fn start_release(
+        &self,
+        request: Request<v1::StartReleaseRequest>,
+    ) -> Result<Response<v1::StartReleaseReply>, Status> {
+        let by = operator(&request)?;
+        let asked = request.into_inner();
+        let wish = releases::Wish {
+            release: from_json("release_json", &asked.release_json)?,
+            force: asked.force,
+            reason: reason(asked.reason)?,
+            overrides: asked.overrides,
+            plan_hash: Some(asked.plan_hash).filter(|hash| !hash.is_empty()),
+            by,
+        };
+        let release = releases::start(&self.rollouts, wish).await?.to_string();
+        Ok(Response::new(v1::StartReleaseReply { release }))
+    }
+
+    async fn roll_back_release(
+        &self,
+        request: Request<v1::RollBackReleaseRequest>,
+    ) -> Result<Response<v1::RollBackReleaseReply>, Status> {
+        let by = operator(&request)?;
+        let asked = request.into_inner();
+        let id: ReleaseId = asked.release.parse().map_err(invalid)?;
+        let wish = way([asked.code_only, asked.accept_data_loss, false], asked.all_at_once)?;
+        releases::roll_back(&self.rollouts, id, wish, by, reason(asked.reason)?).await?;
+        Ok(Response::new(v1::RollBackReleaseReply {}))
+    }
+
+    async fn abort_release(
+        &self,
+        request: Request<v1::AbortReleaseRequest>,
+    ) -> Result<Response<v1::AbortReleaseReply>, Status> {
+        let by = operator(&request)?;
+        let asked = request.into_inner();
+        let id = asked.release.parse().map_err(invalid)?;
+        releases::abort(&self.rollouts, id, &by, reason(asked.reason)?).await?;
+        Ok(Response::new(v1::AbortReleaseReply {}))
+    }
+
+    async fn get_release(
+        &self,
+        request: Request<v1::GetReleaseRequest>,
+    ) -> Result<Response<v1::GetReleaseReply>, Status> {
+        operator(&request)?;
+        let id = request.into_inner().release.parse().map_err(invalid)?;
+        let report = releases::report(&self.rollouts, id).await?;
+        Ok(Response::new(v1::GetReleaseReply { report_json: to_json(&report) }))
+    }
+
+    async fn list_releases(
+        &self,
+        request: Request<v1::ListReleasesRequest>,
+    ) -> Result<Response<v1::ListReleasesReply>, Status> {
+        operator(&request)?;
+        let asked = request.into_inner();
+        let ids = releases::list(&self.rollouts, &asked.service, limit(asked.limit));
+        let mut report_json = Vec::new();
+        for id in ids {
+            report_json.push(to_json(&releases::report(&self.rollouts, id).await?));
+        }
+        Ok(Response::new(v1::ListReleasesReply { report_json }))
     }
 
     type WatchRolloutStream =
@@ -144,16 +230,12 @@ impl Control for ControlApi {
     ) -> Result<Response<v1::ListRolloutsReply>, Status> {
         operator(&request)?;
         let asked = request.into_inner();
-        let limit = match asked.limit as usize {
-            0 => DEFAULT_LIST,
-            limit => limit.min(LONGEST_LIST),
-        };
         let ids: Vec<_> = self
             .rollouts
             .book()
             .newest()
             .filter(|h| asked.service.is_empty() || h.service.as_str() == asked.service)
-            .take(limit)
+            .take(limit(asked.limit))
             .map(|header| header.rollout)
             .collect();
         let mut report_json = Vec::new();
@@ -206,6 +288,21 @@ impl Control for ControlApi {
     }
 }
 
+fn planned(plan: &Plan, release: Option<ReleaseId>) -> v1::PlanRolloutReply {
+    v1::PlanRolloutReply {
+        hash: plan.hash(),
+        plan_json: to_json(plan),
+        release: release.map(|release| release.to_string()).unwrap_or_default(),
+    }
+}
+
+fn limit(asked: u32) -> usize {
+    match asked as usize {
+        0 => DEFAULT_LIST,
+        limit => limit.min(LONGEST_LIST),
+    }
+}
+
 fn rollout(text: &str) -> Result<RolloutId, Status> {
     text.parse().map_err(invalid)
 }
@@ -220,18 +317,17 @@ fn what(asked: &v1::RollBackRequest) -> Result<What, Status> {
     }
 }
 
-fn wish(asked: &v1::RollBackRequest) -> Result<dv_types::plan::Wish, Status> {
+fn wish(asked: &v1::RollBackRequest) -> Result<plan::Wish, Status> {
     let ways = [asked.code_only, asked.accept_data_loss, asked.restore_backup];
+    way(ways, asked.all_at_once)
+}
+
+fn way(ways: [bool; 3], all_at_once: bool) -> Result<plan::Wish, Status> {
     if ways.iter().filter(|way| **way).count() > 1 {
         return Err(invalid("give one of --code-only, --accept-data-loss and --restore-backup"));
     }
-    Ok(dv_types::plan::Wish {
-        by_person: true,
-        all_at_once: asked.all_at_once,
-        code_only: asked.code_only,
-        accept_data_loss: asked.accept_data_loss,
-        restore_backup: asked.restore_backup,
-    })
+    let [code_only, accept_data_loss, restore_backup] = ways;
+    Ok(plan::Wish { by_person: true, all_at_once, code_only, accept_data_loss, restore_backup })
 }
 
 fn reason(text: String) -> Result<Option<String>, Status> {

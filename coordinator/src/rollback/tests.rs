@@ -73,6 +73,7 @@ async fn due() -> (Arc<Rollouts>, RolloutId) {
         by: "somebody".to_owned(),
         reason: None,
         overrides: Vec::new(),
+        release: None,
         created: now,
         end: None,
     };

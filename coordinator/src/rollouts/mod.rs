@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use dv_types::{HostName, Plan, Report, RolloutId};
+use dv_types::{HostName, Plan, Report, RolloutId, Timestamp};
 use tokio::sync::{oneshot, watch as channel};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -51,8 +51,12 @@ pub(crate) struct Rollouts {
     active: RwLock<BTreeMap<RolloutId, Arc<Active>>>,
     /// One rollout is made at a time.
     making: tokio::sync::Mutex<()>,
-    /// Turns whenever a rollout begins or ends.
+    /// Turns whenever a rollout begins or ends, or a release goes another way.
     changed: channel::Sender<()>,
+    /// Turns whenever a host comes.
+    arrived: channel::Sender<()>,
+    /// When this coordinator began: hosts that it never heard of since are out of contact from then on.
+    pub(crate) began: Timestamp,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
 }
@@ -76,6 +80,8 @@ impl Rollouts {
         config: Config,
     ) -> Arc<Self> {
         Arc::new(Self {
+            began: clock.now(),
+            arrived: channel::Sender::new(()),
             journal,
             clock,
             fleet,
@@ -109,6 +115,11 @@ impl Rollouts {
     /// Resolves whenever a rollout begins or ends after this call.
     pub(crate) fn changes(&self) -> channel::Receiver<()> {
         self.changed.subscribe()
+    }
+
+    /// Resolves whenever a host comes after this call.
+    pub(crate) fn arrivals(&self) -> channel::Receiver<()> {
+        self.arrived.subscribe()
     }
 
     /// Wakes whoever waits for a rollout to begin or end: something that was due is not any more.

@@ -27,6 +27,7 @@ impl Rollouts {
             active.mailbox.post_link(host.clone());
         }
         if self.fleet.session(host).is_some() {
+            self.arrived.send_replace(());
             for service in self.book().services_missed_by(host) {
                 self.next_soon(service);
             }

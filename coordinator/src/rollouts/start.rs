@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dv_types::{Plan, Report, RolloutId, ServiceName};
+use dv_types::{Plan, ReleaseId, Report, RolloutId, ServiceName};
 use tokio::sync::MutexGuard;
 
 use super::{
@@ -24,6 +24,8 @@ pub(crate) struct Beginning {
     pub(crate) reason: Option<String>,
     /// Gates that are overridden from the start.
     pub(crate) overrides: Vec<String>,
+    /// The release that it belongs to.
+    pub(crate) release: Option<ReleaseId>,
     /// What is marked bad along with it.
     pub(crate) bad: Option<BadMark>,
 }
@@ -106,7 +108,7 @@ impl Rollouts {
 impl Maker<'_> {
     /// Makes a rollout: from here on it is in the store, and will be carried out.
     pub(crate) async fn begin(&self, beginning: Beginning) -> Result<RolloutId, Refusal> {
-        let Beginning { plan, by, reason, overrides, bad } = beginning;
+        let Beginning { plan, by, reason, overrides, release, bad } = beginning;
         let rollouts = self.rollouts;
         if rollouts.stop.is_cancelled() {
             return Err(Refusal::Stopping);
@@ -123,6 +125,7 @@ impl Maker<'_> {
             by,
             reason,
             overrides,
+            release,
             created: rollouts.clock.now(),
             end: None,
         };

@@ -1,14 +1,14 @@
 //! The store in our words. What belongs together is written together.
 
 use dv_types::{
-    CommandId, Epoch, HostName, Outcome, Plan, Record, Report, RolloutId, ServiceName, Timestamp,
-    plan::Wish,
+    CommandId, Epoch, HostName, Outcome, Plan, Record, Release, Report, RolloutId, ServiceName,
+    Timestamp, plan::Wish,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
 
 use super::{
-    BadMark, Batch, End, Header, HostRecord, Key, TokenRecord,
+    BadMark, Batch, End, Header, HostRecord, Key, ReleaseRecord, TokenRecord,
     value::{decode, encode},
 };
 use crate::ports::{Store, StoreError};
@@ -216,6 +216,35 @@ impl Journal {
     pub async fn forget_reversal(&self, id: RolloutId) -> Result<(), StoreError> {
         let batch = self.batch()?.delete(Key::reversal_due(id)).delete(Key::way_back(id));
         self.store.commit(batch).await
+    }
+
+    /// Every release, the oldest first.
+    pub async fn releases(&self) -> Result<Vec<ReleaseRecord>, StoreError> {
+        self.all(Key::releases()).await
+    }
+
+    /// Keeps a release's members, and answers with the name under which its record finds them.
+    pub async fn save_release(&self, release: &Release) -> Result<String, StoreError> {
+        self.save_document(release).await
+    }
+
+    /// The release of this name.
+    pub async fn release(&self, hash: &str) -> Result<Release, StoreError> {
+        self.document(hash).await
+    }
+
+    /// Makes a release known.
+    pub async fn create_release(&self, release: &ReleaseRecord) -> Result<(), StoreError> {
+        let key = Key::release(release.release);
+        let value = encode(&key, release)?;
+        self.store.commit(self.batch()?.create(key, value)).await
+    }
+
+    /// Writes down which way a release goes now.
+    pub async fn put_release(&self, release: &ReleaseRecord) -> Result<(), StoreError> {
+        let key = Key::release(release.release);
+        let value = encode(&key, release)?;
+        self.store.commit(self.batch()?.put(key, value)).await
     }
 
     /// Every version that was rolled back.

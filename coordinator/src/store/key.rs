@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dv_types::{CommandId, HostName, RolloutId, ServiceName, Version};
+use dv_types::{CommandId, HostName, ReleaseId, RolloutId, ServiceName, Version};
 
 /// A place in the store.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,6 +79,14 @@ impl Key {
 
     pub(super) fn way_back(rollout: RolloutId) -> Self {
         Self::tree("way-back").number(rollout.0)
+    }
+
+    pub(super) fn releases() -> Self {
+        Self::tree("release")
+    }
+
+    pub(super) fn release(release: ReleaseId) -> Self {
+        Self::releases().number(release.0)
     }
 
     pub(super) fn bad_versions() -> Self {

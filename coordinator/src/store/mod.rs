@@ -24,7 +24,7 @@ pub use key::Key;
 pub use memory::MemoryStore;
 pub use sled::{OpenError, SledStore};
 pub use value::LIMIT as VALUE_LIMIT;
-pub use words::{BadMark, End, Header, HostRecord, TokenRecord};
+pub use words::{BadMark, End, Header, HostRecord, ReleaseRecord, TokenRecord};
 
 pub(crate) use documents::hash;
 pub(crate) use guarded::Guarded;

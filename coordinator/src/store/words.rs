@@ -1,6 +1,10 @@
 //! What is stored besides records, plans and reports.
 
-use dv_types::{HostName, Labels, Report, RolloutId, ServiceName, Timestamp, Version, plan::Kind};
+use dv_types::{
+    HostName, Labels, ReleaseId, ReleaseName, Report, RolloutId, ServiceName, Timestamp, Version,
+    plan::Kind,
+    release::{Course, Ending},
+};
 use serde::{Deserialize, Serialize};
 
 /// A rollout, as the list of rollouts shows it.
@@ -24,6 +28,9 @@ pub struct Header {
     /// Gates that are overridden from the start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<String>,
+    /// The release that it was begun for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseId>,
     /// When it was made.
     pub created: Timestamp,
     /// How it ended. Written together with the last record.
@@ -38,6 +45,39 @@ pub struct End {
     pub summary: Report,
     /// The document that holds the last report as a whole.
     pub report: String,
+}
+
+/// A release of several services: what was wanted, and which way it goes. What it did, its rollouts know: each says
+/// in its header that it was begun for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseRecord {
+    /// Its number.
+    pub release: ReleaseId,
+    /// What people call it.
+    pub name: ReleaseName,
+    /// The document that holds the [`dv_types::Release`].
+    pub document: String,
+    /// Who started it.
+    pub by: String,
+    /// Why, where a reason was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether its versions may have been rolled back before.
+    #[serde(default)]
+    pub force: bool,
+    /// Gates that are overridden in every member that has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<String>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Which way it goes.
+    pub course: Course,
+    /// Why it no longer goes forward.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// How it ended, and when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<(Ending, Timestamp)>,
 }
 
 /// A version that was rolled back, and needs force to go out again.

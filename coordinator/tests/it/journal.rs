@@ -26,6 +26,7 @@ fn header(id: u64, service: &str) -> Header {
         by: "somebody".to_owned(),
         reason: None,
         overrides: Vec::new(),
+        release: None,
         created: Timestamp::UNIX_EPOCH,
         end: None,
     }

@@ -11,6 +11,7 @@ mod journal;
 mod monitor;
 mod program;
 mod recovery;
+mod release;
 mod rollout;
 mod store;
 mod support;

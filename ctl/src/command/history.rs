@@ -15,7 +15,11 @@ pub(crate) async fn run(
     if output.json() {
         output.document(&rollouts)?;
     } else {
-        output.lines(&display::history::history(&rollouts, Timestamp::now()))?;
+        let now = Timestamp::now();
+        let releases = client.releases(service.map(ServiceName::as_str), limit).await?;
+        let mut lines = display::release::history(&releases, now);
+        lines.extend(display::history::history(&rollouts, now));
+        output.lines(&lines)?;
     }
     Ok(Exit::Succeeded)
 }

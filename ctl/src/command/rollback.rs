@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _};
 
 use dv_types::{
-    Plan, RolloutId, ServiceName,
+    Plan, ReleaseId, RolloutId, ServiceName,
     plan::{Kind, Wish},
 };
 
@@ -23,6 +23,10 @@ use crate::{
 
 /// Plans a rollback, says what becomes of the database, starts it, and follows it.
 pub(crate) async fn run(asked: Rollback, client: &Client, output: &Output) -> Result<Exit> {
+    let release = asked.what.as_deref().and_then(|what| what.parse::<ReleaseId>().ok());
+    if let Some(id) = release {
+        return super::release::roll_back(id, asked, client, output).await;
+    }
     let (rollout, service) = match asked.what.as_deref() {
         None => (None, Some(which::only_service(client).await?)),
         Some(what) => target(what)?,
@@ -40,13 +44,19 @@ pub(crate) async fn run(asked: Rollback, client: &Client, output: &Output) -> Re
         wish,
         reason: asked.reason.as_deref(),
     };
-    let (plan, hash) = client.plan_roll_back(&back).await?;
+    let (plan, hash, release) = client.plan_roll_back(&back).await?;
     if asked.plan {
         match output.json() {
             true => output.document(&plan)?,
             false => output.lines(&display::plan::plan(&plan, &hash))?,
         }
         return Ok(Exit::Succeeded);
+    }
+    if let Some(release) = release {
+        let what =
+            format!("the rollout is part of {release}, and only {} goes back: ", plan.service);
+        let all = format!("all of it goes back with dvctl rollback {release}");
+        output.warn(&Line::of(warning(), what).plain(all));
     }
     if let Some(database) = &plan.database {
         output.remark(&display::plan::database(database));
@@ -57,7 +67,7 @@ pub(crate) async fn run(asked: Rollback, client: &Client, output: &Output) -> Re
     let (id, of) = client.roll_back(&back).await?;
     output.remark(&format!("{of} is taken back by {id}"));
     if asked.detach {
-        return detached(id, output);
+        return detached("rollout", id, output);
     }
     let patience = asked.follow.reconnect_timeout;
     Follower { client, output, patience, begun: true }.follow(id).await
@@ -101,7 +111,7 @@ fn target(what: &str) -> Result<(Option<RolloutId>, Option<ServiceName>)> {
     match ServiceName::new(what) {
         Ok(service) => Ok((None, Some(service))),
         Err(_) => Err(Error::usage(format!(
-            "{what:?} is neither a rollout, like r42, nor the name of a service"
+            "{what:?} is neither a rollout, like r42, nor a release, like rel7, nor the name of a service"
         ))),
     }
 }

@@ -3,16 +3,10 @@
 use dv_types::{RolloutId, Timestamp, WaitingOn, report::HostReport};
 use serde_json::{Value, json};
 
-use super::which;
 use crate::{Exit, client::Client, display, error::Result, output::Output};
 
 /// Shows where a rollout stands.
-pub(crate) async fn status(
-    client: &Client,
-    id: Option<RolloutId>,
-    output: &Output,
-) -> Result<Exit> {
-    let id = which::rollout(client, id).await?;
+pub(crate) async fn status(client: &Client, id: RolloutId, output: &Output) -> Result<Exit> {
     let (report, plan) = client.rollout(id).await?;
     if output.json() {
         output.document(&report)?;
@@ -23,12 +17,7 @@ pub(crate) async fn status(
 }
 
 /// Says why nothing is happening.
-pub(crate) async fn explain(
-    client: &Client,
-    id: Option<RolloutId>,
-    output: &Output,
-) -> Result<Exit> {
-    let id = which::rollout(client, id).await?;
+pub(crate) async fn explain(client: &Client, id: RolloutId, output: &Output) -> Result<Exit> {
     let (report, _) = client.rollout(id).await?;
     let now = Timestamp::now();
     if !output.json() {

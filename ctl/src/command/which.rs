@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use dv_types::{RolloutId, ServiceName, report::State};
 
 use crate::{
+    args::Target,
     client::Client,
     display::words::names,
     error::{Error, Result},
@@ -62,6 +63,15 @@ pub(crate) async fn last(client: &Client) -> Result<RolloutId> {
                 names(&all, 8)
             )))
         }
+    }
+}
+
+/// The same, where a release could have been named and was not.
+pub(crate) async fn any(client: &Client, named: Option<Target>) -> Result<RolloutId> {
+    match named {
+        Some(Target::Rollout(id)) => Ok(id),
+        Some(Target::Release(id)) => Err(Error::usage(format!("{id} is a release"))),
+        None => rollout(client, None).await,
     }
 }
 

@@ -1,6 +1,12 @@
 //! From how a rollout ended to the exit code.
 
-use dv_types::{Report, plan::Kind, record::Verdict, report::State};
+use dv_types::{
+    Report,
+    plan::Kind,
+    record::Verdict,
+    release::{Ending, ReleaseReport},
+    report::State,
+};
 
 use crate::Exit;
 
@@ -30,5 +36,18 @@ pub(crate) fn of_reversed(reversal: &Report) -> Exit {
     match reversal.state {
         State::Ended(Verdict::Succeeded) => Exit::RolledBack,
         _ => Exit::FailedTouched,
+    }
+}
+
+/// Of a release, by how it ended; of one that has not, a person decides.
+pub(crate) fn of_release(report: &ReleaseReport) -> Exit {
+    match report.ending {
+        Some(Ending::Succeeded) => Exit::Succeeded,
+        Some(Ending::TakenBack) => Exit::RolledBack,
+        Some(Ending::Stopped) if report.members.iter().any(|member| member.touched) => {
+            Exit::FailedTouched
+        }
+        Some(Ending::Stopped) => Exit::FailedUntouched,
+        None => Exit::Waiting,
     }
 }

@@ -40,6 +40,11 @@ impl Tree {
         serde_saphyr::from_str::<Node>(text).ok().map(Self)
     }
 
+    /// Whether the document has this key at its top.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        matches!(&self.0, Node::Map(entries) if entries.iter().any(|(k, _)| k.value == key))
+    }
+
     /// The place of what `path` leads to, or of the last part of it that is there.
     pub(crate) fn place(&self, path: &str) -> Place {
         let mut node = &self.0;

@@ -1,9 +1,9 @@
-//! From a file to a checked manifest.
+//! From a file to a checked document: a manifest, or a release.
 
 use std::path::Path;
 
-use dv_types::{Manifest, plan::Severity};
-use serde::Serialize;
+use dv_types::{Manifest, check::Problem, plan::Severity};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_saphyr::{Error, Options, options};
 
 use super::{
@@ -16,10 +16,10 @@ use crate::{
     error::{self, Result},
 };
 
-/// A manifest file as it was read.
-pub(crate) struct Checked {
-    /// The manifest, where the file holds one.
-    pub(crate) manifest: Option<Manifest>,
+/// A file as it was read.
+pub(crate) struct Checked<T = Manifest> {
+    /// The document, where the file holds one.
+    pub(crate) document: Option<T>,
     /// What is to be said about it, in the order of the file's problems.
     pub(crate) remarks: Vec<Remark>,
     file: String,
@@ -45,30 +45,39 @@ impl Remark {
     }
 }
 
-/// Reads and checks the manifest in `path`.
-pub(crate) fn read(path: &Path) -> Result<Checked> {
+/// The text in `path`.
+pub(super) fn text(path: &Path) -> Result<String> {
     let file = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|why| {
         error::Error::refused(format!("the manifest {file} can't be read: {why}"))
     })?;
-    let source = String::from_utf8(bytes).map_err(|bad| {
+    String::from_utf8(bytes).map_err(|bad| {
         let good = String::from_utf8_lossy(&bad.as_bytes()[..bad.utf8_error().valid_up_to()]);
         let line = good.matches('\n').count() + 1;
         let column = good.chars().rev().take_while(|c| *c != '\n').count() + 1;
         error::Error::refused(format!("{file}:{line}:{column}: the file is not UTF-8 text"))
-    })?;
-    Ok(check(file, source))
+    })
 }
 
-fn check(file: String, source: String) -> Checked {
-    let (manifest, remarks) = match serde_saphyr::from_str_with_options(&source, yaml()) {
+/// Checks a manifest.
+pub(super) fn check(file: String, source: String) -> Checked {
+    check_as(file, source, Manifest::check)
+}
+
+/// Checks a document of this kind.
+pub(super) fn check_as<T: DeserializeOwned>(
+    file: String,
+    source: String,
+    problems: impl FnOnce(&T) -> Vec<Problem>,
+) -> Checked<T> {
+    let (document, remarks) = match serde_saphyr::from_str_with_options(&source, yaml()) {
         Err(error) => (None, vec![refusal(&error, &source)]),
-        Ok(manifest) => {
-            let remarks = problems(&manifest, &source);
-            (Some(manifest), remarks)
+        Ok(document) => {
+            let remarks = remarks(problems(&document), &source);
+            (Some(document), remarks)
         }
     };
-    Checked { manifest, remarks, file, source }
+    Checked { document, remarks, file, source }
 }
 
 /// Where and why the text is no manifest.
@@ -92,23 +101,42 @@ fn refusal(error: &Error, source: &str) -> Remark {
     Remark::new(Severity::Error, place, None, text)
 }
 
-fn problems(manifest: &Manifest, source: &str) -> Vec<Remark> {
+fn remarks(problems: Vec<Problem>, source: &str) -> Vec<Remark> {
     let tree = Tree::read(source);
     let place = |path: &str| {
         tree.as_ref().map_or(Place { line: 1, column: 1, length: 1 }, |tree| tree.place(path))
     };
-    let problems = manifest.check().into_iter();
-    problems.map(|p| Remark::new(p.severity, place(&p.path), Some(p.path), p.text)).collect()
+    problems
+        .into_iter()
+        .map(|p| Remark::new(p.severity, place(&p.path), Some(p.path), p.text))
+        .collect()
 }
 
 fn yaml() -> Options {
     options! { with_snippet: false }
 }
 
-impl Checked {
+impl<T> Checked<T> {
     /// Whether a rollout can be made of it.
     pub(crate) fn is_good(&self) -> bool {
-        self.manifest.is_some() && self.errors() == 0
+        self.document.is_some() && self.errors() == 0
+    }
+
+    /// The file's name.
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Says more of it.
+    pub(super) fn add(&mut self, problems: Vec<Problem>) {
+        self.remarks.extend(remarks(problems, &self.source));
+    }
+
+    /// Where in the file `path` stands, as messages begin.
+    pub(super) fn at(&self, path: &str) -> String {
+        let place = Tree::read(&self.source).map(|tree| tree.place(path));
+        let (line, column) = place.map_or((1, 1), |place| (place.line, place.column));
+        format!("{}:{line}:{column}", self.file)
     }
 
     /// How many remarks are errors.

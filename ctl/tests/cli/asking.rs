@@ -76,7 +76,7 @@ fn history_lists_every_state() {
     failed.reversed_by = Some(RolloutId(43));
     *fake.script.list.lock().unwrap() = vec![back, failed, ended(41)];
     insta::assert_snapshot!(call(&fake, &["rollout", "history", "app"]));
-    assert_eq!(fake.asked(), [r#"list "app""#]);
+    assert_eq!(fake.asked(), [r#"list "app""#, r#"list releases "app""#]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use dv_proto::{
         watch_rollout_reply::Message,
     },
 };
-use dv_types::{Plan, Record, Report};
+use dv_types::{Plan, Record, Release, Report, release::ReleaseReport};
 use tokio::{io::copy_bidirectional, net::TcpListener, runtime::Runtime, sync::broadcast};
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::{Stream, StreamExt as _, wrappers::ReceiverStream};
@@ -68,6 +68,10 @@ pub(crate) struct Script {
     pub(crate) scenes: Mutex<BTreeMap<String, Scene>>,
     pub(crate) list: Mutex<Vec<Report>>,
     pub(crate) hosts: Mutex<Vec<v1::Host>>,
+    /// What is answered to each look at a release; the last one again and again.
+    pub(crate) releases: Mutex<VecDeque<ReleaseReport>>,
+    /// The release of which what would be taken back is part.
+    pub(crate) part_of: Mutex<String>,
     /// What every call is refused with.
     pub(crate) refusal: Mutex<Option<Status>>,
     /// Whether a call that changes something is cut off before its answer.
@@ -185,6 +189,11 @@ fn not_found(id: &str) -> Status {
     Status::not_found(format!("there is no rollout {id}"))
 }
 
+fn members(release: &Release) -> String {
+    let members = release.members.iter().map(|m| format!("{}={}", m.service(), m.version));
+    format!("{} {}", release.name, members.collect::<Vec<_>>().join(" "))
+}
+
 #[tonic::async_trait]
 impl Control for Service {
     async fn plan_rollout(
@@ -194,7 +203,76 @@ impl Control for Service {
         self.asked(format!("plan {}", request.get_ref().version))?;
         let scenes = self.script.scenes.lock().unwrap();
         let plan = &scenes.get("plan").ok_or_else(|| not_found("plan"))?.plan;
-        Ok(Response::new(v1::PlanRolloutReply { plan_json: to_json(plan), hash: plan.hash() }))
+        let (plan_json, hash, release) = (to_json(plan), plan.hash(), String::new());
+        Ok(Response::new(v1::PlanRolloutReply { plan_json, hash, release }))
+    }
+
+    async fn plan_release(
+        &self,
+        request: Request<v1::PlanReleaseRequest>,
+    ) -> Result<Response<v1::PlanReleaseReply>, Status> {
+        let release: Release =
+            dv_proto::from_json("release_json", &request.get_ref().release_json).unwrap();
+        self.asked(format!("plan release {}", members(&release)))?;
+        let scenes = self.script.scenes.lock().unwrap();
+        let plan = &scenes.get("plan").ok_or_else(|| not_found("plan"))?.plan;
+        let plan_json = release.members.iter().map(|_| to_json(plan)).collect();
+        Ok(Response::new(v1::PlanReleaseReply { plan_json, hash: "5".repeat(64) }))
+    }
+
+    async fn start_release(
+        &self,
+        request: Request<v1::StartReleaseRequest>,
+    ) -> Result<Response<v1::StartReleaseReply>, Status> {
+        let asked = request.into_inner();
+        let release: Release = dv_proto::from_json("release_json", &asked.release_json).unwrap();
+        self.asked(format!(
+            "start release {} force={} reason={:?} plan={:?}",
+            members(&release),
+            asked.force,
+            asked.reason,
+            asked.plan_hash
+        ))?;
+        self.answer(v1::StartReleaseReply { release: "rel7".to_owned() }).await
+    }
+
+    async fn roll_back_release(
+        &self,
+        request: Request<v1::RollBackReleaseRequest>,
+    ) -> Result<Response<v1::RollBackReleaseReply>, Status> {
+        let asked = request.into_inner();
+        self.asked(format!("rollback {} reason={:?}", asked.release, asked.reason))?;
+        Ok(Response::new(v1::RollBackReleaseReply {}))
+    }
+
+    async fn abort_release(
+        &self,
+        request: Request<v1::AbortReleaseRequest>,
+    ) -> Result<Response<v1::AbortReleaseReply>, Status> {
+        let asked = request.into_inner();
+        self.asked(format!("abort {} reason={:?}", asked.release, asked.reason))?;
+        self.answer(v1::AbortReleaseReply {}).await
+    }
+
+    async fn get_release(
+        &self,
+        request: Request<v1::GetReleaseRequest>,
+    ) -> Result<Response<v1::GetReleaseReply>, Status> {
+        let id = request.into_inner().release;
+        self.asked(format!("get {id}"))?;
+        let mut looks = self.script.releases.lock().unwrap();
+        let report = if looks.len() > 1 { looks.pop_front() } else { looks.front().cloned() };
+        let report = report.ok_or_else(|| not_found(&id))?;
+        Ok(Response::new(v1::GetReleaseReply { report_json: to_json(&report) }))
+    }
+
+    async fn list_releases(
+        &self,
+        request: Request<v1::ListReleasesRequest>,
+    ) -> Result<Response<v1::ListReleasesReply>, Status> {
+        self.asked(format!("list releases {:?}", request.into_inner().service))?;
+        let report_json = self.script.releases.lock().unwrap().iter().map(to_json).collect();
+        Ok(Response::new(v1::ListReleasesReply { report_json }))
     }
 
     async fn start_rollout(
@@ -231,7 +309,9 @@ impl Control for Service {
             Some(scene) => scene.plan.clone(),
             None => crate::sample::reversal(),
         };
-        Ok(Response::new(v1::PlanRolloutReply { plan_json: to_json(&plan), hash: plan.hash() }))
+        let (plan_json, hash) = (to_json(&plan), plan.hash());
+        let release = self.script.part_of.lock().unwrap().clone();
+        Ok(Response::new(v1::PlanRolloutReply { plan_json, hash, release }))
     }
 
     async fn roll_back(

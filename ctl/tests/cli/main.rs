@@ -6,6 +6,7 @@ mod following;
 mod offline;
 #[allow(dead_code, reason = "display's own tests use the rest")]
 mod playbook;
+mod release;
 mod reporting;
 mod sample;
 mod support;

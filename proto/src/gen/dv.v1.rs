@@ -865,6 +865,9 @@ pub struct PlanRolloutReply {
     pub plan_json: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub hash: ::prost::alloc::string::String,
+    /// The release of which the rollout that would be taken back is part; empty where it is part of none.
+    #[prost(string, tag = "3")]
+    pub release: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StartRolloutRequest {
@@ -946,6 +949,93 @@ pub struct GetRolloutReply {
     /// Plan
     #[prost(string, tag = "2")]
     pub plan_json: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PlanReleaseRequest {
+    /// Release
+    #[prost(string, tag = "1")]
+    pub release_json: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PlanReleaseReply {
+    /// Plan, one for each member, in their order.
+    #[prost(string, repeated, tag = "1")]
+    pub plan_json: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Of all of them together.
+    #[prost(string, tag = "2")]
+    pub hash: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartReleaseRequest {
+    /// Release
+    #[prost(string, tag = "1")]
+    pub release_json: ::prost::alloc::string::String,
+    /// Start although versions were rolled back before. Needs a reason.
+    #[prost(bool, tag = "2")]
+    pub force: bool,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// Refuse if the plans made now have another hash; empty to accept any.
+    #[prost(string, tag = "4")]
+    pub plan_hash: ::prost::alloc::string::String,
+    /// Gates that are overridden from the start, in every member that has them. Needs a reason.
+    #[prost(string, repeated, tag = "5")]
+    pub overrides: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartReleaseReply {
+    #[prost(string, tag = "1")]
+    pub release: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RollBackReleaseRequest {
+    #[prost(string, tag = "1")]
+    pub release: ::prost::alloc::string::String,
+    #[prost(bool, tag = "2")]
+    pub all_at_once: bool,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(bool, tag = "4")]
+    pub code_only: bool,
+    #[prost(bool, tag = "5")]
+    pub accept_data_loss: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RollBackReleaseReply {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AbortReleaseRequest {
+    #[prost(string, tag = "1")]
+    pub release: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AbortReleaseReply {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetReleaseRequest {
+    #[prost(string, tag = "1")]
+    pub release: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetReleaseReply {
+    /// ReleaseReport
+    #[prost(string, tag = "1")]
+    pub report_json: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListReleasesRequest {
+    /// Only those with this service; empty for all.
+    #[prost(string, tag = "1")]
+    pub service: ::prost::alloc::string::String,
+    /// At most so many; 0 for 50.
+    #[prost(uint32, tag = "2")]
+    pub limit: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListReleasesReply {
+    /// ReleaseReport, one each.
+    #[prost(string, repeated, tag = "1")]
+    pub report_json: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchRolloutRequest {
@@ -1312,6 +1402,152 @@ pub mod control_client {
                 .insert(GrpcMethod::new("dv.v1.Control", "WatchRollout"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Makes the plans of all members of a release and changes nothing.
+        pub async fn plan_release(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PlanReleaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PlanReleaseReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/dv.v1.Control/PlanRelease",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("dv.v1.Control", "PlanRelease"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes the plans of all members of a release, and begins it if none has an error.
+        pub async fn start_release(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StartReleaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StartReleaseReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/dv.v1.Control/StartRelease",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("dv.v1.Control", "StartRelease"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes every member of a release back, the last first.
+        pub async fn roll_back_release(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RollBackReleaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RollBackReleaseReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/dv.v1.Control/RollBackRelease",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("dv.v1.Control", "RollBackRelease"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends a release where it is.
+        pub async fn abort_release(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AbortReleaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AbortReleaseReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/dv.v1.Control/AbortRelease",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("dv.v1.Control", "AbortRelease"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Where a release stands.
+        pub async fn get_release(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetReleaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetReleaseReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/dv.v1.Control/GetRelease");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("dv.v1.Control", "GetRelease"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The releases, the newest first.
+        pub async fn list_releases(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListReleasesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListReleasesReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/dv.v1.Control/ListReleases",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("dv.v1.Control", "ListReleases"));
+            self.inner.unary(req, path, codec).await
+        }
         /// The rollouts, the newest first.
         pub async fn list_rollouts(
             &mut self,
@@ -1449,6 +1685,51 @@ pub mod control_server {
             request: tonic::Request<super::WatchRolloutRequest>,
         ) -> std::result::Result<
             tonic::Response<Self::WatchRolloutStream>,
+            tonic::Status,
+        >;
+        /// Makes the plans of all members of a release and changes nothing.
+        async fn plan_release(
+            &self,
+            request: tonic::Request<super::PlanReleaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PlanReleaseReply>,
+            tonic::Status,
+        >;
+        /// Makes the plans of all members of a release, and begins it if none has an error.
+        async fn start_release(
+            &self,
+            request: tonic::Request<super::StartReleaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StartReleaseReply>,
+            tonic::Status,
+        >;
+        /// Takes every member of a release back, the last first.
+        async fn roll_back_release(
+            &self,
+            request: tonic::Request<super::RollBackReleaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RollBackReleaseReply>,
+            tonic::Status,
+        >;
+        /// Ends a release where it is.
+        async fn abort_release(
+            &self,
+            request: tonic::Request<super::AbortReleaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AbortReleaseReply>,
+            tonic::Status,
+        >;
+        /// Where a release stands.
+        async fn get_release(
+            &self,
+            request: tonic::Request<super::GetReleaseRequest>,
+        ) -> std::result::Result<tonic::Response<super::GetReleaseReply>, tonic::Status>;
+        /// The releases, the newest first.
+        async fn list_releases(
+            &self,
+            request: tonic::Request<super::ListReleasesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListReleasesReply>,
             tonic::Status,
         >;
         /// The rollouts, the newest first.
@@ -1857,6 +2138,276 @@ pub mod control_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/dv.v1.Control/PlanRelease" => {
+                    #[allow(non_camel_case_types)]
+                    struct PlanReleaseSvc<T: Control>(pub Arc<T>);
+                    impl<
+                        T: Control,
+                    > tonic::server::UnaryService<super::PlanReleaseRequest>
+                    for PlanReleaseSvc<T> {
+                        type Response = super::PlanReleaseReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PlanReleaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::plan_release(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PlanReleaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/dv.v1.Control/StartRelease" => {
+                    #[allow(non_camel_case_types)]
+                    struct StartReleaseSvc<T: Control>(pub Arc<T>);
+                    impl<
+                        T: Control,
+                    > tonic::server::UnaryService<super::StartReleaseRequest>
+                    for StartReleaseSvc<T> {
+                        type Response = super::StartReleaseReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StartReleaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::start_release(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StartReleaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/dv.v1.Control/RollBackRelease" => {
+                    #[allow(non_camel_case_types)]
+                    struct RollBackReleaseSvc<T: Control>(pub Arc<T>);
+                    impl<
+                        T: Control,
+                    > tonic::server::UnaryService<super::RollBackReleaseRequest>
+                    for RollBackReleaseSvc<T> {
+                        type Response = super::RollBackReleaseReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RollBackReleaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::roll_back_release(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RollBackReleaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/dv.v1.Control/AbortRelease" => {
+                    #[allow(non_camel_case_types)]
+                    struct AbortReleaseSvc<T: Control>(pub Arc<T>);
+                    impl<
+                        T: Control,
+                    > tonic::server::UnaryService<super::AbortReleaseRequest>
+                    for AbortReleaseSvc<T> {
+                        type Response = super::AbortReleaseReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AbortReleaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::abort_release(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AbortReleaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/dv.v1.Control/GetRelease" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetReleaseSvc<T: Control>(pub Arc<T>);
+                    impl<
+                        T: Control,
+                    > tonic::server::UnaryService<super::GetReleaseRequest>
+                    for GetReleaseSvc<T> {
+                        type Response = super::GetReleaseReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetReleaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::get_release(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetReleaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/dv.v1.Control/ListReleases" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListReleasesSvc<T: Control>(pub Arc<T>);
+                    impl<
+                        T: Control,
+                    > tonic::server::UnaryService<super::ListReleasesRequest>
+                    for ListReleasesSvc<T> {
+                        type Response = super::ListReleasesReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListReleasesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::list_releases(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListReleasesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

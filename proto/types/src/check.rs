@@ -5,6 +5,7 @@ mod hosts;
 mod monitor;
 mod once;
 mod probes;
+mod release;
 mod smoke;
 mod steps;
 mod strategy;

@@ -115,6 +115,18 @@ name!(
 );
 
 name!(
+    /// The name of a release of several services, as its file gives it.
+    ReleaseName,
+    "release name",
+    "1 to 63 of a-z, 0-9, '-' and '_', starting with a letter",
+    |v| all(v, 63, |c| c.is_ascii_lowercase()
+        || c.is_ascii_digit()
+        || c == '-'
+        || c == '_')
+        && v.starts_with(|c: char| c.is_ascii_lowercase())
+);
+
+name!(
     /// The version that a rollout brings: an image tag, a git ref, or whatever the manifest's commands take.
     Version,
     "version",
@@ -171,6 +183,42 @@ impl TryFrom<String> for RolloutId {
 
 impl From<RolloutId> for String {
     fn from(id: RolloutId) -> Self {
+        id.to_string()
+    }
+}
+
+/// The number of a release; people write it `rel7`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ReleaseId(pub u64);
+
+impl fmt::Display for ReleaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("rel{}", self.0))
+    }
+}
+
+impl FromStr for ReleaseId {
+    type Err = InvalidName;
+    fn from_str(value: &str) -> Result<Self, InvalidName> {
+        let number = value.strip_prefix("rel").filter(|n| n.bytes().all(|b| b.is_ascii_digit()));
+        number.and_then(|n| n.parse().ok()).map(Self).ok_or_else(|| InvalidName {
+            what: "release id",
+            value: value.to_owned(),
+            rule: "'rel' and a number, like rel7",
+        })
+    }
+}
+
+impl TryFrom<String> for ReleaseId {
+    type Error = InvalidName;
+    fn try_from(value: String) -> Result<Self, InvalidName> {
+        value.parse()
+    }
+}
+
+impl From<ReleaseId> for String {
+    fn from(id: ReleaseId) -> Self {
         id.to_string()
     }
 }

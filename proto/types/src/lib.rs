@@ -26,6 +26,7 @@ pub mod plan;
 pub mod probe;
 pub mod quota;
 pub mod record;
+pub mod release;
 pub mod report;
 pub mod size;
 pub mod span;
@@ -36,7 +37,8 @@ pub use command::Command;
 pub use fleet::{HostFacts, Labels};
 pub use gate::GateAnswer;
 pub use id::{
-    CommandId, Commit, Digest, Epoch, HostName, InvalidName, RolloutId, ServiceName, Version,
+    CommandId, Commit, Digest, Epoch, HostName, InvalidName, ReleaseId, ReleaseName, RolloutId,
+    ServiceName, Version,
 };
 pub use jiff::Timestamp;
 pub use manifest::Manifest;
@@ -48,6 +50,7 @@ pub use plan::Plan;
 pub use probe::Probe;
 pub use quota::Quota;
 pub use record::{Fact, Record};
+pub use release::Release;
 pub use report::Report;
 pub use size::Size;
 pub use span::Span;

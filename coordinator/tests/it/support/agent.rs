@@ -11,8 +11,8 @@ use dv_proto::{
     v1::{self, from_agent, to_agent},
 };
 use dv_types::{
-    Command, CommandId, Epoch, Finding, OpResult, Operation, Outcome, Span, Subject, Timestamp,
-    monitor::Reading, outcome::Output,
+    Command, CommandId, Epoch, Evidence, Finding, Migration, MigrationKind, OpResult, Operation,
+    Outcome, Schema, Span, Subject, Timestamp, monitor::Reading, outcome::Output,
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -343,7 +343,7 @@ impl Ledger {
                 began: Timestamp::now(),
                 took: Span::ZERO,
                 output: Output { tail, dropped: 0 },
-                evidence: None,
+                evidence: matches!(command.operation, Operation::Migrate { .. }).then(migrated),
             };
             ledger.entries.lock().unwrap().insert(command.id, Entry::Done(outcome.clone()));
             ledger.report(&outcome);
@@ -403,6 +403,9 @@ impl Ledger {
                         ),
                         good: Some(self.healthy()),
                     }),
+                    Subject::Schema { .. } => {
+                        Finding::Schema(Schema { head: None, pending: vec![migration()] })
+                    }
                     _ => Finding::Allowed,
                 })
             })
@@ -413,6 +416,15 @@ impl Ledger {
             healthy: (!inspect.probing_json.is_empty()).then(|| self.healthy()),
         }));
     }
+}
+
+/// The migration of every database: the old code can't live with it.
+fn migration() -> Migration {
+    Migration { name: "0002".to_owned(), kind: MigrationKind::Irreversible }
+}
+
+fn migrated() -> Evidence {
+    Evidence::Schema { before: None, after: Some("0002".to_owned()), changed: vec![migration()] }
 }
 
 async fn session(
