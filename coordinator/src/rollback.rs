@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use dv_rollout::{Rollout, planning};
 use dv_types::{
-    Plan, RolloutId, ServiceName,
+    Fact, Plan, Record, RolloutId, ServiceName,
     plan::{Database, Kind, Turn, Wish},
     record::Verb,
 };
 
 use crate::{
+    follow::ITSELF,
     refusal::Refusal,
     rollouts::{Beginning, Maker, Rollouts},
     store::{BadMark, Header},
@@ -244,6 +245,12 @@ pub(crate) async fn begin(
         rollouts.note_change();
         return Ok(None);
     }
+    // Whoever ended it by asking for its way back asked for this one.
+    let asked = rollouts.journal.all_records(of).await?.into_iter().rev().find_map(asked_back);
+    let (by, reason) = match (asked, by) {
+        (Some((person, why)), ITSELF) => (person, reason.or(why)),
+        (_, by) => (by.to_owned(), reason),
+    };
     let why = reason.unwrap_or_else(|| match rollout.ended() {
         Some((verdict, _)) => format!("{of} has {verdict}"),
         None => format!("{of} was taken back"),
@@ -259,9 +266,17 @@ pub(crate) async fn begin(
     // And a version that no host leaves is not said to have been taken back.
     let marked = !matches!(rollout.plan().kind, Kind::CatchUp { .. }) && !plan.hosts.is_empty();
     let bad = marked.then_some(bad);
-    let (by, reason) = (by.to_owned(), Some(why));
+    let reason = Some(why);
     let beginning = Beginning { plan, by, reason, overrides: Vec::new(), release: None, bad };
     maker.begin(beginning).await.map(Some)
+}
+
+/// The person who ended a rollout to take it back, and why.
+fn asked_back(record: Record) -> Option<(String, Option<String>)> {
+    match record.fact {
+        Fact::Operator { by, verb: Verb::Rollback, reason } => Some((by, reason)),
+        _ => None,
+    }
 }
 
 /// The plan that would take a rollout back, with what would become of the database and why; nothing is begun.

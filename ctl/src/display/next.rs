@@ -4,7 +4,7 @@ use dv_types::{
     gate::Answer,
     plan::Kind,
     record::{Condemner, PauseWhy, Verdict},
-    report::{GateReport, Phase, Report, State},
+    report::{GateReport, OnceState, Phase, Report, State},
 };
 
 use super::{
@@ -123,7 +123,16 @@ fn ended(report: &Report, verdict: Verdict) -> Vec<String> {
                 .filter(|h| h.phase != Phase::Healthy)
                 .map(|h| &h.name)
                 .collect();
+            let unproven = report.once.iter().find(|once| once.state == OnceState::Failed);
             all.push(match report.kind {
+                Kind::Reversal { .. }
+                    if let (Some(once), true) = (unproven, open.is_empty() && !report.hosts.is_empty()) =>
+                {
+                    format!(
+                        "Every host is back, and {} fails there as well: look at the service itself",
+                        once.name
+                    )
+                }
                 Kind::Reversal { .. } if verdict == Verdict::Failed && open.is_empty() => format!(
                     "Nothing takes these hosts off {}: put them right by hand, or start a version that works there: \
                      dvctl rollout start",

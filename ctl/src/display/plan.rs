@@ -142,17 +142,18 @@ fn first_barrier(plan: &Plan, name: &str) -> Option<u32> {
 }
 
 fn undone_by(plan: &Plan, operation: &Operation) -> Option<String> {
+    let words = |argv: &[String]| argv.join(" ").replace("${version}", plan.version.as_str());
     let mut steps = plan.manifest.steps.iter();
     match operation {
         Operation::Backup { .. } => steps.find_map(|step| match step {
             Step::Backup(step) => Some(format!(
                 "{}, with dvctl rollback --restore-backup",
-                step.restore.as_ref()?.join(" ")
+                words(step.restore.as_ref()?)
             )),
             _ => None,
         }),
         Operation::Migrate { .. } => steps.find_map(|step| match step {
-            Step::Migrate(step) => Some(step.downgrade.as_ref()?.join(" ")),
+            Step::Migrate(step) => Some(words(step.downgrade.as_ref()?)),
             _ => None,
         }),
         _ => None,

@@ -30,8 +30,9 @@ pub(crate) fn fact<'f>(fact: &'f Fact, story: &Story) -> Option<(Option<&'f Host
         }
         Fact::GateAnswered { answer } => (None, gate(answer)),
         Fact::OnceCommanded { once, host, .. } => {
-            let operation =
-                story.plan.once.get(*once as usize).map(|once| once.operation.to_string());
+            let operation = story.plan.once.get(*once as usize);
+            let id = story.rollout.to_string();
+            let operation = operation.map(|o| o.operation.to_string().replace("${rollout}", &id));
             let what = operation.unwrap_or_default();
             (Some(host), Line::of(strong(), story.once(*once)).plain(format!(", once: {what}")))
         }
@@ -155,8 +156,14 @@ fn once_reported(name: &str, outcome: &Outcome) -> Line {
         OpResult::Cancelled => line.add(warning(), "cancelled").plain(format!(" after {took}")),
         result => line.add(bad(), result.to_string()).plain(format!(" (after {took})")),
     };
-    match outcome.evidence.as_ref().and_then(words::evidence) {
+    let line = match outcome.evidence.as_ref().and_then(words::evidence) {
         Some(evidence) => line.plain(format!("; {evidence}")),
+        None => line,
+    };
+    // Of what failed, its last words say more than an exit code.
+    let last = outcome.output.tail.lines().map(str::trim).rfind(|text| !text.is_empty());
+    match last.filter(|_| !matches!(outcome.result, OpResult::Done | OpResult::Cancelled)) {
+        Some(last) => line.add(faint(), format!(" | {last}")),
         None => line,
     }
 }

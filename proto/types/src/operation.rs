@@ -208,7 +208,11 @@ impl Operation {
         match self {
             Self::Run { repeatable, .. } => *repeatable,
             Self::Unit { verb, .. } => *verb != UnitVerb::Restart,
-            Self::Backup { .. } | Self::Migrate { .. } | Self::Downgrade { .. } => false,
+            Self::Backup { .. }
+            | Self::Migrate { .. }
+            | Self::Downgrade { .. }
+            // A session writes, too: it logs in, and may order, pay, send.
+            | Self::Smoke { .. } => false,
             _ => true,
         }
     }
