@@ -311,6 +311,7 @@ impl Rollout {
             Verb::Override { gate } => {
                 self.gate_mut(gate)?.overridden = Some(by.to_owned());
                 if matches!(&self.mode, Mode::Paused(PauseWhy::Gate { gate: g, .. }) if g == gate) {
+                    self.ask_again();
                     self.mode = Mode::Running;
                 }
                 self.progress = at;

@@ -69,9 +69,10 @@ impl Rollout {
             .ok_or_else(|| format!("the plan has no gate {name}"))
     }
 
-    /// Those that could not tell are asked again.
+    /// All are asked again, those that held included: it may be a day since they were asked. What a person overrides
+    /// stays so.
     pub(crate) fn ask_again(&mut self) {
-        for gate in self.gates.iter_mut().filter(|gate| !gate.holds()) {
+        for gate in self.gates.iter_mut().filter(|gate| gate.overridden.is_none()) {
             gate.answer = None;
         }
     }

@@ -205,7 +205,7 @@ impl Rollout {
             }
             Fact::Started { .. } => self.ask_gates(),
             Fact::Recovered => self.ask_gates().into_iter().chain(self.observe_service()).collect(),
-            Fact::Operator { verb: Verb::Resume, .. } => self.ask_gates(),
+            Fact::Operator { verb: Verb::Resume | Verb::Override { .. }, .. } => self.ask_gates(),
             Fact::Operator { verb: Verb::Resolve { once, .. }, .. } => self.call_off_once(once),
             Fact::OnceCommanded { .. } => self
                 .once_in_flight()

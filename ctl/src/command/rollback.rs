@@ -38,7 +38,7 @@ pub(crate) async fn run(asked: Rollback, client: &Client, output: &Output) -> Re
         accept_data_loss: asked.accept_data_loss,
         restore_backup: asked.restore_backup,
     };
-    let back = Back {
+    let mut back = Back {
         rollout,
         service: service.as_ref().map(ServiceName::as_str),
         wish,
@@ -63,6 +63,10 @@ pub(crate) async fn run(asked: Rollback, client: &Client, output: &Output) -> Re
     }
     if asked.restore_backup {
         confirm(&plan, asked.confirm, output)?;
+    }
+    // What was shown, and confirmed, is what goes back: another rollout may have begun meanwhile.
+    if let Kind::Reversal { of } = plan.kind {
+        (back.rollout, back.service) = (Some(of), None);
     }
     let (id, of) = client.roll_back(&back).await?;
     output.remark(&format!("{of} is taken back by {id}"));

@@ -153,7 +153,8 @@ fn the_only_service_need_not_be_named() {
     *fake.script.list.lock().unwrap() = vec![ended(42), ended(41)];
     let told = call(&fake, &["rollback", "--detach"]);
     assert!(told.starts_with("exit: 0\n-- stdout\nr43\n"), "{told}");
-    let asked = r#"rollback rollout="" service="app" all_at_once=false reason="""#;
+    // The rollout that the plan showed, not whichever is the last by then.
+    let asked = r#"rollback rollout="r42" service="" all_at_once=false reason="""#;
     assert_eq!(fake.asked()[1..], ["plan rollback app", asked]);
 }
 

@@ -193,7 +193,7 @@ fn a_rollback_that_was_asked_for_and_succeeds_is_0() {
         &fake,
         &["rollback", "app", "--all-at-once", "--reason", "too slow"]
     ));
-    let first = r#"rollback rollout="" service="app" all_at_once=true reason="too slow""#;
+    let first = r#"rollback rollout="r42" service="" all_at_once=true reason="too slow""#;
     assert_eq!(fake.asked()[..2], ["plan rollback app", first]);
 }
 

@@ -55,7 +55,7 @@ fn a_host_that_nobody_confirms_goes_back_and_the_coordinator_does_not_fight_it()
 fn a_host_that_is_confirmed_stays_where_it_is() {
     let scenario = Scenario::begin("confirmed");
     let manifest =
-        scenario.manifest(Shape::Unit).with("confirm_within", "15s").with("max_parallel", "100%");
+        scenario.manifest(Shape::Unit).with("confirm_within", "60s").with("max_parallel", "100%");
     scenario.baseline(&scenario.manifest(Shape::Unit), "v1");
 
     let armed = scenario.rollout(&manifest, "v2").exits(0);

@@ -94,7 +94,7 @@ fn slowness_is_seen_by_a_prometheus() {
 fn a_good_release_over_itself_is_left_alone_ten_times() {
     let scenario = Scenario::begin("over-itself");
     let manifest =
-        watched(&scenario, METRICS, ["5s", "2s", "500ms"]).with("min_healthy_time", "0s");
+        watched(&scenario, METRICS, ["4s", "3s", "500ms"]).with("min_healthy_time", "0s");
     scenario.baseline(&manifest, "v2");
     let _load = Load::start(&scenario.bed, RATE);
     for time in 1..=10 {

@@ -96,7 +96,7 @@ fn once(plan: &mut Plan, asked: &Asked) -> Vec<PlannedOnce> {
         .collect();
     if let Some(smoke) = &plan.manifest.smoke {
         let canary = plan.waves.first().is_some_and(|wave| wave.kind == WaveKind::Canary);
-        all.extend(once::smoke(smoke, &plan.version, canary));
+        all.extend(once::smoke(smoke, Some(&plan.version), canary));
     }
     all
 }

@@ -106,9 +106,9 @@ pub fn schema_question<'f>(
 }
 
 /// The smoke test, after the canary where there is one, and at the end.
-pub(super) fn smoke(smoke: &Smoke, version: &Version, canary: bool) -> Vec<PlannedOnce> {
+pub(super) fn smoke(smoke: &Smoke, version: Option<&Version>, canary: bool) -> Vec<PlannedOnce> {
     let mut smoke = smoke.clone();
-    smoke.command = smoke.command.map(|argv| argv.iter().map(|a| fill(a, Some(version))).collect());
+    smoke.command = smoke.command.map(|argv| argv.iter().map(|a| fill(a, version)).collect());
     let one = |name: &str, turn, base: Option<String>| PlannedOnce {
         name: name.to_owned(),
         turn,

@@ -3,7 +3,7 @@
 
 use dv_types::{
     HostName, Operation, Plan, Version,
-    manifest::{OnFailure, Step, Strategy},
+    manifest::{OnFailure, Smoke, Step, Strategy},
     plan::{Barrier, Database, Kind, Note, PlannedHost, PlannedOnce, Program, Severity, Turn, Way},
 };
 
@@ -86,7 +86,7 @@ pub fn reverse(of: &Rollout, catch_ups: &[Rollout], all_at_once: bool, database:
         program.barriers.extend(before);
     }
     if let Some(smoke) = &plan.manifest.smoke {
-        once.extend(once::smoke(smoke, &plan.version, false));
+        once.extend(smoke_back(smoke, &hosts, &mut notes));
     }
     Plan {
         format: Plan::FORMAT,
@@ -182,6 +182,26 @@ fn before<'r>(of: &'r Rollout, host: &HostName) -> Option<&'r Version> {
 pub(crate) fn undoes_something_once(of: &Rollout) -> bool {
     let database = Database { way: Way::Code, why: String::new() };
     !once_back(of, &database, &mut Vec::new()).is_empty()
+}
+
+/// The smoke test of what the hosts go back to. A command that names the version can't be run where that is not known,
+/// or not the same everywhere.
+fn smoke_back(smoke: &Smoke, hosts: &[PlannedHost], notes: &mut Vec<Note>) -> Vec<PlannedOnce> {
+    let to = hosts.first().and_then(|host| host.to.as_ref());
+    let to = to.filter(|to| hosts.iter().all(|host| host.to.as_ref() == Some(to)));
+    let named = smoke.command.iter().flatten().any(|argument| needs_version(argument));
+    match (to, named) {
+        (Some(version), _) => once::smoke(smoke, Some(version), false),
+        (None, false) => once::smoke(smoke, None, false),
+        (None, true) => {
+            notes.push(Note {
+                severity: Severity::Warning,
+                host: None,
+                text: "no smoke test at the end: it names the version, and the hosts go back to none that is known, or to several".to_owned(),
+            });
+            Vec::new()
+        }
+    }
 }
 
 fn strategy_back(strategy: &Strategy, all_at_once: bool, hosts: u32) -> Strategy {

@@ -121,6 +121,12 @@ fn checkout(step: &CheckoutStep, path: &str, problems: &mut Problems) {
 fn run(step: &RunStep, path: &str, problems: &mut Problems) {
     let known = if step.once.is_some() { template::ONCE } else { template::VERSION };
     argv_with(&step.argv, known, &format!("{path}.argv"), problems);
+    if step.once.is_some() && step.repeatable {
+        problems.error(
+            format!("{path}.repeatable"),
+            "what runs once is never run again by itself: take `repeatable` out, or `once`",
+        );
+    }
     if let Some(on) = &step.once {
         once::on(on, &format!("{path}.once"), problems);
     }

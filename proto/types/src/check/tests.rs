@@ -43,6 +43,11 @@ fn each_rule_names_its_place() {
         ("steps", serde_json::json!([{ "run": { "argv": ["/x"] } }]), &["warning steps[0].run"]),
         (
             "steps",
+            serde_json::json!([{ "run": { "argv": ["/x"], "undo": ["/y"], "once": {}, "repeatable": true } }]),
+            &["error steps[0].run.repeatable"],
+        ),
+        (
+            "steps",
             serde_json::json!([{ "stop": { "unit": "app" } }]),
             &["error steps[0].stop.unit"],
         ),
