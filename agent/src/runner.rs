@@ -31,6 +31,7 @@ use crate::{
     progress::Progress,
     switch::Switches,
 };
+pub(crate) use queue::conflict;
 use queue::{Queue, Turn};
 
 /// An operation that outruns its own deadline by this much is given up: the agent has a fault.
@@ -379,7 +380,8 @@ impl Runner {
     }
 
     /// Lets a command begin: not before a switch that fires has ended, and not at all once that of its own
-    /// rollout has fired. What was taken back is not to be done again by a coordinator that missed it.
+    /// rollout has fired. What was taken back is not to be done again by a coordinator that missed it. Switches of
+    /// earlier rollouts that would take back what it changes are let go, before anything says that it was begun.
     async fn admit(
         &self,
         id: CommandId,
@@ -395,13 +397,34 @@ impl Runner {
             if !operation.touches() {
                 return Ok(None);
             }
+            let ready = async {
+                self.switches.earlier_have_fired(id.rollout, operation).await;
+                Arc::clone(&self.gate).read_owned().await
+            };
             let pass = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(OpResult::Cancelled.into()),
-                pass = Arc::clone(&self.gate).read_owned() => pass,
+                pass = ready => pass,
             };
-            if !self.switches.is_firing(id.rollout) {
+            if self.switches.is_firing(id.rollout) {
+                continue;
+            }
+            // With the pass in hand: a switch that begins to fire now waits until the command has ended.
+            if !self.switches.has_earlier(id.rollout, operation) {
                 return Ok(Some(pass));
+            }
+            // What is refused leaves the host its way back.
+            self.context(id, operation, cancel.clone(), false)?;
+            match self.switches.let_earlier_go(id.rollout, operation).await {
+                Ok(true) => return Ok(Some(pass)),
+                // It was faster, and must have the host to itself first.
+                Ok(false) => drop(pass),
+                Err(error) => {
+                    let why = format!(
+                        "an earlier rollout's dead-man's switch would take this back, and can't be let go: {error}"
+                    );
+                    return Err(OpResult::Refused(why).into());
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 //! rollout says what it would do, and when; it outlives the agent and the machine.
 
 mod clock;
+mod earlier;
 mod firing;
 
 use std::{

@@ -80,7 +80,7 @@ impl Drop for Turn {
 }
 
 /// Whether one must end before the other begins. A command may touch anything.
-fn conflict(one: &Operation, other: &Operation) -> bool {
+pub(crate) fn conflict(one: &Operation, other: &Operation) -> bool {
     let any = |operation: &Operation| matches!(operation, Operation::Run { .. });
     let shared = || {
         let subjects = other.subjects();

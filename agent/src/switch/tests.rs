@@ -293,6 +293,141 @@ async fn a_host_does_not_go_back_while_another_rollout_changes_it() {
     assert_eq!(host.did(), ["restart b.service", "restart a.service", "start c.service"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_later_rollout_that_changes_the_same_lets_the_switch_go() {
+    let host = Host::new();
+    let mut agent = host.start();
+    agent.ask("r1-1", arm(vec![restart("a"), start("a")])).await;
+    agent.ask("r2-1", arm(vec![restart("c")])).await;
+    sleep(30).await;
+    // The rollback of the first arms nothing and confirms nothing.
+    assert_eq!(agent.ask("r3-1", start("a")).await.result, OpResult::Done);
+    assert_eq!(host.switches(), ["r2.json"]);
+    sleep(600).await;
+    // What it has nothing to do with goes back all the same.
+    assert_eq!(host.did(), ["start a.service", "restart c.service"]);
+    // The first is not told that it went back.
+    assert_eq!(agent.ask("r1-2", Operation::Confirm).await.result, OpResult::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_may_change_what_any_switch_goes_back_to() {
+    let run = || Operation::Run {
+        argv: vec!["/bin/x".into()],
+        timeout: Span::from_secs(1),
+        repeatable: true,
+    };
+    for (revert, later) in [(restart("a"), run()), (run(), restart("a"))] {
+        let host = Host::new();
+        let mut agent = host.start();
+        agent.ask("r1-1", arm(vec![revert])).await;
+        agent.ask("r2-1", later).await;
+        assert!(host.switches().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changes_nothing_or_is_earlier_or_refused_leaves_the_switch_armed() {
+    let host = Host::new();
+    let mut agent = host.start();
+    agent.ask("r2-1", arm(vec![restart("a"), verify_for_ever()])).await;
+    agent.tell("r3-1", verify_for_ever());
+    assert_eq!(agent.ask("r3-2", Operation::Confirm).await.result, OpResult::Done);
+    assert_eq!(agent.ask("r1-1", start("a")).await.result, OpResult::Done);
+    assert_eq!(agent.ask("r2-2", start("a")).await.result, OpResult::Done);
+    host.allow("units: [b.service]");
+    assert!(matches!(agent.ask("r3-3", start("a")).await.result, OpResult::Refused(_)));
+    host.allow("units: [a.service]");
+    assert_eq!(host.switches(), ["r2.json"]);
+    sleep(61).await;
+    assert_eq!(host.did(), ["start a.service", "start a.service", "restart a.service"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_that_was_let_go_stays_so_after_a_crash() {
+    for stuck in ["before start a.service", "after start a.service"] {
+        let host = Host::new();
+        let mut agent = host.start();
+        agent.ask("r1-1", arm(vec![restart("a")])).await;
+        host.stick(stuck);
+        agent.tell("r2-1", start("a"));
+        sleep(1).await;
+        // It is gone before the command is carried out.
+        assert!(host.switches().is_empty(), "{stuck}");
+        drop(agent);
+        host.stick("");
+        let mut agent = host.start();
+        sleep(600).await;
+        assert_eq!(agent.ask("r2-1", start("a")).await.result, OpResult::Done);
+        assert!(!host.did().contains(&"restart a.service".to_owned()), "{stuck}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_between_letting_go_and_the_intent_leaves_nothing_armed_and_nothing_begun() {
+    let host = Host::new();
+    let mut agent = host.start();
+    agent.ask("r1-1", arm(vec![restart("a")])).await;
+    let switches = agent.runner.switches.clone();
+    assert!(switches.let_earlier_go(RolloutId(2), &start("a")).await.unwrap());
+    drop((agent, switches));
+    let mut agent = host.start();
+    sleep(600).await;
+    assert!(host.did().is_empty());
+    // Told again, it is begun.
+    assert_eq!(agent.ask("r2-1", start("a")).await.result, OpResult::Done);
+    assert_eq!(host.did(), ["start a.service"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_rollout_waits_for_a_switch_that_is_firing() {
+    let host = Host::new();
+    let mut agent = host.start();
+    agent.ask("r1-1", arm(vec![restart("a"), restart("b")])).await;
+    host.stick("before restart a.service");
+    sleep(61).await;
+    agent.tell("r2-1", start("b"));
+    agent.tell("r2-2", start("a"));
+    agent.runner.cancel(id("r2-2"));
+    assert_eq!(agent.outcome("r2-2").await.result, OpResult::Cancelled);
+    host.release();
+    assert_eq!(agent.outcome("r2-1").await.result, OpResult::Done);
+    assert_eq!(host.did(), ["restart a.service", "restart b.service", "start b.service"]);
+    assert!(went_back(&agent.ask("r1-2", Operation::Confirm).await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_whose_time_is_up_under_another_change_fires_before_the_later_rollout() {
+    let host = Host::new();
+    let mut agent = host.start();
+    agent.ask("r1-1", arm(vec![restart("a")])).await;
+    // It holds the switch up, and has nothing to do with it.
+    host.stick("before restart b.service");
+    agent.tell("r2-1", restart("b"));
+    sleep(61).await;
+    assert!(!agent.runner.switches.let_earlier_go(RolloutId(3), &start("a")).await.unwrap());
+    agent.tell("r3-1", start("a"));
+    sleep(1).await;
+    host.release();
+    assert_eq!(agent.outcome("r3-1").await.result, OpResult::Done);
+    assert_eq!(host.did(), ["restart b.service", "restart a.service", "start a.service"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_begun_over_a_switch_that_can_not_be_let_go() {
+    let host = Host::new();
+    let mut agent = host.start();
+    agent.ask("r1-1", arm(vec![restart("a")])).await;
+    // In the file's place is what can't be removed as a file.
+    let file = host.config.switches_dir().join("r1.json");
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    let outcome = agent.ask("r2-1", start("a")).await;
+    let OpResult::Refused(why) = &outcome.result else { panic!("{outcome:?}") };
+    assert!(why.contains("can't be let go"), "{why}");
+    assert!(host.did().is_empty());
+}
+
 #[tokio::test]
 async fn of_a_confirmation_and_the_firing_one_wins() {
     let mut confirmed_ones = 0;

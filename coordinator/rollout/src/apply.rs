@@ -219,6 +219,8 @@ impl Rollout {
         self.change_at(i, |h| {
             h.why = None;
             h.attempt = attempt;
+            // What was left out needs no more doing.
+            h.done = step;
             h.touched |= touches;
             h.out |= disrupts;
             h.began.get_or_insert(at);

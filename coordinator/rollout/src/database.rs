@@ -76,6 +76,15 @@ impl Rollout {
         forbid
     }
 
+    /// The operation that a host gets next. No dead-man's switch is armed where the schema has gone further than the
+    /// plan foresaw, and the host would go back by itself to code that can't run on it. To confirm such a host does
+    /// no harm.
+    pub(crate) fn next_step(&self, i: usize) -> u32 {
+        let done = self.hosts[i].done;
+        let arms = matches!(self.operations(i).get(done as usize), Some(Operation::Arm { .. }));
+        done + u32::from(arms && !self.forbids_way_back().is_empty())
+    }
+
     /// The version is bad: the decision, which is never to touch the database.
     pub(crate) fn condemn(&self, by: Condemner, why: String) -> Fact {
         let back = self.plan.limits.on_failure == OnFailure::Rollback;

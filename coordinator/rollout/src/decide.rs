@@ -203,7 +203,7 @@ impl Rollout {
                 host: name,
                 command: self.next_command(),
                 attempt,
-                step: host.done,
+                step: self.next_step(i),
             },
         }
     }

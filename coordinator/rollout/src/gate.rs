@@ -76,7 +76,7 @@ impl Rollout {
         if let Some(k) = self.barrier(i) {
             return Err(self.waiting_on_once(k));
         }
-        let next = self.operations(i).get(self.hosts[i].done as usize);
+        let next = self.operations(i).get(self.next_step(i) as usize);
         if next.is_some_and(dv_types::Operation::disrupts) {
             return self.enough_without(i);
         }

@@ -187,6 +187,15 @@ impl Host {
         self.systemd.manager.lock().unwrap().did.clone()
     }
 
+    /// The files of switches.
+    pub(super) fn switches(&self) -> Vec<String> {
+        let files = fs::read_dir(self.config.switches_dir()).unwrap();
+        let mut names: Vec<_> =
+            files.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort_unstable();
+        names
+    }
+
     pub(super) fn stick(&self, here: &str) {
         self.systemd.manager.lock().unwrap().stuck = here.to_owned();
     }

@@ -1,12 +1,15 @@
 //! Hosts that were out of reach follow to where their rollout ended.
 
 use dv_types::{
-    HostName, Plan, Quota,
+    HostName, Operation, Plan, Quota,
     manifest::{OnFailure, Strategy},
     plan::{Kind, Program},
 };
 
-use super::waves::{Candidate, limits, waves};
+use super::{
+    switch::is_of_switch,
+    waves::{Candidate, limits, waves},
+};
 use crate::Rollout;
 
 /// The plan that does on `hosts` what `of` would have done on them, one at a time.
@@ -43,13 +46,19 @@ pub fn catch_up(of: &Rollout, hosts: &[HostName]) -> Plan {
         gates: Vec::new(),
         once: Vec::new(),
         monitor: None,
-        programs: without_barriers(&plan.programs),
+        programs: programs(of),
         notes: Vec::new(),
         ..Plan::clone(plan)
     }
 }
 
-fn without_barriers(programs: &[Program]) -> Vec<Program> {
-    let program = |p: &Program| Program { operations: p.operations.clone(), barriers: Vec::new() };
-    programs.iter().map(program).collect()
+/// Without barriers; and without the dead-man's switch where it would bring back code that can't run on the schema.
+fn programs(of: &Rollout) -> Vec<Program> {
+    let may_arm = of.forbids_way_back().is_empty();
+    let stays = |o: &&Operation| may_arm || !is_of_switch(o);
+    let program = |p: &Program| Program {
+        operations: p.operations.iter().filter(stays).cloned().collect(),
+        barriers: Vec::new(),
+    };
+    of.plan.programs.iter().map(program).collect()
 }

@@ -53,6 +53,11 @@ pub(super) fn arm(plan: &mut Plan) {
     plan.programs = programs;
 }
 
+/// Whether an operation is there for the switch only.
+pub(super) fn is_of_switch(operation: &Operation) -> bool {
+    matches!(operation, Operation::Arm { .. } | Operation::Confirm)
+}
+
 /// Before the first operation that changes the host, and after everything that happens once: that takes its time.
 fn place(plan: &Plan, program: &Program) -> Option<usize> {
     let steps = |b: &&Barrier| plan.once[b.once as usize].turn == Turn::Steps;

@@ -9,13 +9,16 @@ use dv_types::{
     plan::PlannedHost,
 };
 
-use super::way_back::{Before, commit_found, tags_found};
+use super::{
+    switch::is_of_switch,
+    way_back::{Before, commit_found, tags_found},
+};
 use crate::Rollout;
 
 /// A host's places in the rollouts that touched it, in their order; never empty.
 pub(super) struct Trail<'r>(Vec<(&'r Rollout, usize)>);
 
-/// Of every host that one of these rollouts touched. Their programs are the same, step by step.
+/// Of every host that one of these rollouts touched. Their programs are the same, but for the dead-man's switch.
 pub(super) fn trails<'r>(rollouts: impl Iterator<Item = &'r Rollout>) -> Vec<Trail<'r>> {
     let mut trails: Vec<Trail<'r>> = Vec::new();
     let mut places: HashMap<&HostName, usize> = HashMap::new();
@@ -42,33 +45,37 @@ impl<'r> Trail<'r> {
         rollout.planned(i)
     }
 
-    fn operations(&self) -> &'r [Operation] {
-        let (rollout, i) = self.first();
-        rollout.operations(i)
-    }
-
     /// Whether its service is well, by the last that is known.
     pub(super) fn serving(&self) -> Option<bool> {
         self.0.last().and_then(|&(rollout, i)| rollout.hosts[i].serving())
     }
 
-    fn evidence(&self, place: usize) -> impl Iterator<Item = &'r Evidence> {
-        self.0.iter().flat_map(move |&(rollout, i)| rollout.evidence(i, place))
+    /// Where an operation stands in the host's program of each of the rollouts.
+    fn places(&self, operation: usize) -> impl Iterator<Item = (&'r Rollout, usize, usize)> {
+        let places = self.0.iter();
+        places.filter_map(move |&(rollout, i)| Some((rollout, i, place(rollout, i, operation)?)))
+    }
+
+    fn evidence(&self, operation: usize) -> impl Iterator<Item = &'r Evidence> {
+        self.places(operation).flat_map(|(rollout, i, place)| rollout.evidence(i, place))
+    }
+
+    fn operation(&self, operation: usize) -> Option<&'r Operation> {
+        let (rollout, i) = self.first();
+        rollout.operations(i).get(place(rollout, i, operation)?)
     }
 
     /// What the plans found on the host.
     fn found(&self) -> impl Iterator<Item = &'r (Subject, Finding)> {
         self.0.iter().flat_map(|&(rollout, i)| &rollout.planned(i).before)
     }
+}
 
-    /// Where an operation stands in the host's program, in which the dead-man's switch has its own.
-    fn place(&self, operation: usize) -> usize {
-        let operations = self.operations().iter().enumerate();
-        let mut others = operations
-            .filter(|(_, o)| !matches!(o, Operation::Arm { .. } | Operation::Confirm))
-            .map(|(place, _)| place);
-        others.nth(operation).unwrap_or(usize::MAX)
-    }
+/// Where an operation stands in a host's program, in which the dead-man's switch has its own.
+fn place(rollout: &Rollout, i: usize, operation: usize) -> Option<usize> {
+    let operations = rollout.operations(i).iter().enumerate();
+    let mut others = operations.filter(|(_, o)| !is_of_switch(o)).map(|(place, _)| place);
+    others.nth(operation)
 }
 
 /// Who finds there already what an operation brings may have found its own doing, of before an agent died or an
@@ -79,16 +86,14 @@ impl Before for Trail<'_> {
     }
 
     fn was_begun(&self, operation: usize) -> bool {
-        let place = self.place(operation);
-        self.0.iter().any(|&(rollout, i)| rollout.was_begun(i, place))
+        self.places(operation).any(|(rollout, i, place)| rollout.was_begun(i, place))
     }
 
     fn tags_before(&self, operation: usize, repository: &str) -> Option<Tags> {
-        let place = self.place(operation);
-        let Some(Operation::TagImage { digest, .. }) = self.operations().get(place) else {
+        let Some(Operation::TagImage { digest, .. }) = self.operation(operation) else {
             return None;
         };
-        let by_evidence = self.evidence(place).find_map(|evidence| match evidence {
+        let by_evidence = self.evidence(operation).find_map(|evidence| match evidence {
             Evidence::Tags { before, after } if !brought(digest, before, after) => Some(before),
             _ => None,
         });
@@ -96,11 +101,10 @@ impl Before for Trail<'_> {
     }
 
     fn commit_before(&self, operation: usize, tree: &str) -> Option<Commit> {
-        let place = self.place(operation);
-        let Some(Operation::Checkout { commit: target, .. }) = self.operations().get(place) else {
+        let Some(Operation::Checkout { commit: target, .. }) = self.operation(operation) else {
             return None;
         };
-        let by_evidence = self.evidence(place).find_map(|evidence| match evidence {
+        let by_evidence = self.evidence(operation).find_map(|evidence| match evidence {
             Evidence::Commit { before, .. } if before != target => Some(before),
             _ => None,
         });
