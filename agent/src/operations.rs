@@ -141,8 +141,8 @@ pub(crate) async fn perform(operation: &Operation, context: &Context) -> Attempt
         Operation::Migrate { check, upgrade, kinds, .. } => {
             migrate::migrate(context, check, upgrade, kinds).await
         }
-        Operation::Downgrade { check, downgrade, head, .. } => {
-            downgrade::downgrade(context, check, downgrade, head.as_deref()).await
+        Operation::Downgrade { check, downgrade, head, to, .. } => {
+            downgrade::downgrade(context, check, downgrade, head.as_deref(), to.as_ref()).await
         }
         Operation::Smoke { smoke, base } => smoke::smoke(context, smoke, base.as_deref()).await,
         Operation::Arm { within, revert } => arm::arm(context, *within, revert).await,

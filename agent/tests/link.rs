@@ -230,7 +230,13 @@ async fn a_once_step_that_the_agent_died_in_is_unknown_and_never_done_again() {
         ("r1-2", Operation::Migrate { check: check(), upgrade: stuck("upgrade"), kinds, timeout }),
         (
             "r1-3",
-            Operation::Downgrade { check: check(), downgrade: stuck("downgrade"), head, timeout },
+            Operation::Downgrade {
+                check: check(),
+                downgrade: stuck("downgrade"),
+                head,
+                to: None,
+                timeout,
+            },
         ),
     ];
     let begun = || {

@@ -18,7 +18,7 @@ fn once_steps() -> [Operation; 3] {
     [
         Operation::Backup { create: argv(), proof: Default::default(), timeout },
         Operation::Migrate { check: argv(), upgrade: argv(), kinds, timeout },
-        Operation::Downgrade { check: argv(), downgrade: argv(), head: None, timeout },
+        Operation::Downgrade { check: argv(), downgrade: argv(), head: None, to: None, timeout },
     ]
 }
 

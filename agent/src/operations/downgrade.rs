@@ -1,6 +1,6 @@
 //! Take migrations back, if the schema still stands where they left it.
 
-use dv_types::{Evidence, OpResult, Schema};
+use dv_types::{Evidence, OpResult, Schema, operation::Head};
 
 use super::{
     Attempt, Context, Ended, command, failed,
@@ -12,6 +12,7 @@ pub(super) async fn downgrade(
     check: &[String],
     downgrade: &[String],
     head: Option<&str>,
+    to: Option<&Head>,
 ) -> Ended {
     let kinds = Kinds::new();
     let before = schema::before(context, check, &kinds).await?;
@@ -29,21 +30,31 @@ pub(super) async fn downgrade(
     };
     let attempt = match schema::after(context, check, &kinds).await {
         Ok(after) => {
-            Attempt::from(judge(result, &after, &before)).with_evidence(evidence(before, after))
+            let result = judge(result, &after, &before, to);
+            Attempt::from(result).with_evidence(evidence(before, after))
         }
         Err(unseen) => schema::unknown("downgrade", &result, &unseen).into(),
     };
     Ok(attempt.with_output(output))
 }
 
-/// A downgrade that says it was done has moved the head.
-fn judge(result: OpResult, after: &Schema, before: &Schema) -> OpResult {
-    match result {
-        OpResult::Done if after.head == before.head => OpResult::Failed(format!(
-            "the downgrade ended well, and yet the schema's head is still {}; see what it printed",
-            named(after.head.as_deref())
+/// A downgrade that says it was done has moved the head, and to where it was before the migrations.
+fn judge(result: OpResult, after: &Schema, before: &Schema, to: Option<&Head>) -> OpResult {
+    if !result.is_done() {
+        return result;
+    }
+    let there = named(after.head.as_deref());
+    if after.head == before.head {
+        return OpResult::Failed(format!(
+            "the downgrade ended well, and yet the schema's head is still {there}; see what it printed"
+        ));
+    }
+    match to {
+        Some(to) if to.name() != after.head.as_deref() => OpResult::Failed(format!(
+            "the downgrade ended well, and yet the schema's head is {there}, not {to}: it took back too many \
+             migrations or too few; look at the database, and see what it printed"
         )),
-        result => result,
+        _ => result,
     }
 }
 

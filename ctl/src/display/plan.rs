@@ -307,14 +307,15 @@ fn detail(operation: &Operation) -> Vec<String> {
         Operation::Migrate { check, timeout, .. } => {
             vec![format!("before and after it: {}", check.join(" ")), within(*timeout)]
         }
-        Operation::Downgrade { check, head, timeout, .. } => vec![
-            format!(
-                "only if the schema's head is {}, by: {}",
-                head.as_deref().unwrap_or("empty"),
-                check.join(" ")
-            ),
-            within(*timeout),
-        ],
+        Operation::Downgrade { check, head, to, timeout, .. } => {
+            let head = head.as_deref().unwrap_or("empty");
+            let mut lines =
+                vec![format!("only if the schema's head is {head}, by: {}", check.join(" "))];
+            let to = to.as_ref();
+            lines.extend(to.map(|to| format!("afterwards the schema's head must be {to}")));
+            lines.push(within(*timeout));
+            lines
+        }
         Operation::Smoke { smoke, base } => {
             let mut lines: Vec<_> = smoke.session.iter().map(request).collect();
             lines.extend(base.as_ref().map(|base| format!("at {base}")));

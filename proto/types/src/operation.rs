@@ -113,6 +113,9 @@ pub enum Operation {
         downgrade: Vec<String>,
         /// The head that the schema must have, or nothing is begun: somebody else has migrated since.
         head: Option<String>,
+        /// The head that the schema must have afterwards; nothing where that is not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<Head>,
         /// How long it may take.
         timeout: Span,
     },
@@ -132,6 +135,39 @@ pub enum Operation {
     },
     /// The host stays at what it runs: the dead-man's switch is let go.
     Confirm,
+}
+
+/// Where a schema stands: an empty one is something else than one of which nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Head {
+    /// No migration is applied.
+    Empty,
+    /// This is the last one that is.
+    At(String),
+}
+
+impl Head {
+    /// Its migration, where there is one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Empty => None,
+            Self::At(name) => Some(name),
+        }
+    }
+}
+
+impl From<Option<String>> for Head {
+    fn from(head: Option<String>) -> Self {
+        head.map_or(Self::Empty, Self::At)
+    }
+}
+
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name().unwrap_or("empty"))
+    }
 }
 
 /// What to do with a unit.
@@ -346,3 +382,6 @@ impl Smoke {
 pub fn secrets(text: &str) -> impl Iterator<Item = &str> {
     text.split("${secret:").skip(1).filter_map(|rest| Some(rest.split_once('}')?.0))
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,14 +8,20 @@ use crate::operations::{
     testing::{self, Scripts},
 };
 
-/// Takes a database at `head: 3` back to where it should be.
+/// Takes a database at `head: 3` back, to wherever that leads.
 async fn take_back(head: Option<&str>, downgrade: &str) -> (Scripts, Attempt) {
+    take_back_to(head, None, downgrade).await
+}
+
+/// Takes a database at `head: 3` back to where it should be.
+async fn take_back_to(head: Option<&str>, to: Option<Head>, downgrade: &str) -> (Scripts, Attempt) {
     let scripts = Scripts::new();
     fs::write(scripts.path("state"), "head: 3\n").unwrap();
     let operation = Operation::Downgrade {
         check: scripts.script("check", "cat state"),
         downgrade: scripts.script("downgrade", downgrade),
         head: head.map(str::to_owned),
+        to,
         timeout: Span::from_secs(60),
     };
     let context = testing::context(testing::no_ports(), operation.time_limit());
@@ -54,6 +60,31 @@ async fn a_downgrade_that_moves_nothing_has_failed() {
     let OpResult::Failed(why) = attempt.result else { panic!("{:?}", attempt.result) };
     assert!(why.contains("still 3"), "{why}");
     assert_eq!(attempt.evidence, moved(Some("3")));
+}
+
+#[tokio::test]
+async fn a_downgrade_that_takes_back_too_many_or_too_few_has_failed() {
+    let at = |head: &str| Head::At(head.to_owned());
+    // The head that must be there, what the check prints then, and the one that is there.
+    let cases = [
+        (at("1"), "2", Some("2")),
+        (at("2"), "1", Some("1")),
+        (at("1"), "empty", None),
+        (Head::Empty, "1", Some("1")),
+    ];
+    for (to, prints, there) in cases {
+        let expected = format!("head is {prints}, not {to}: it took back too many");
+        let downgrade = format!("echo back; echo head: {prints} > state");
+        let (_scripts, attempt) = take_back_to(Some("3"), Some(to), &downgrade).await;
+        let OpResult::Failed(why) = attempt.result else { panic!("{:?}", attempt.result) };
+        assert!(why.contains(&expected), "{why}");
+        assert_eq!((attempt.evidence, attempt.output.tail.as_str()), (moved(there), "back\n"));
+    }
+    for (to, prints, there) in [(at("1"), "1", Some("1")), (Head::Empty, "empty", None)] {
+        let downgrade = format!("echo head: {prints} > state");
+        let (_scripts, attempt) = take_back_to(Some("3"), Some(to), &downgrade).await;
+        assert_eq!((attempt.result, attempt.evidence), (OpResult::Done, moved(there)));
+    }
 }
 
 #[tokio::test]

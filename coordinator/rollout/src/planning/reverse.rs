@@ -156,8 +156,9 @@ fn once_back(of: &Rollout, database: &Database, notes: &mut Vec<Note>) -> Vec<Pl
         Way::Downgrade { migrations } => {
             let Some(step) = migrate_step(of) else { return back };
             let downgrade = all(step.downgrade.as_deref().unwrap_or_default(), migrations.len());
-            let (check, head) = (all(&step.check, 0), of.head_after().flatten());
-            let operation = Operation::Downgrade { check, downgrade, head, timeout: step.timeout };
+            let (check, timeout) = (all(&step.check, 0), step.timeout);
+            let (head, to) = (of.head_after().flatten(), of.head_before());
+            let operation = Operation::Downgrade { check, downgrade, head, to, timeout };
             ("downgrade", "migrate", operation)
         }
         Way::Restore => {

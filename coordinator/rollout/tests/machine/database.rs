@@ -3,7 +3,8 @@
 use dv_rollout::planning;
 use dv_types::{
     MigrationKind::{self, Expand, Irreversible, Reversible},
-    OpResult, Operation, Plan, Span,
+    OpResult, Operation, Plan, Schema, Span,
+    operation::Head,
     plan::{Kind, Way, Wish},
     record::{Condemner, PauseWhy, Verb, Verdict},
     report::{OnceState, State},
@@ -227,6 +228,120 @@ fn who_says_that_it_was_not_done_is_believed() {
     assert!(matches!(world.paused(), PauseWhy::Migrated { .. }));
 }
 
+/// A run of the migrations of which nobody hears how far it came.
+fn unheard(op: &Operation) -> OpResult {
+    match op {
+        Operation::Migrate { .. } => OpResult::Unknown("the agent died".to_owned()),
+        _ => OpResult::Done,
+    }
+}
+
+/// A rollout whose first run came so far unheard; a person says that it was not done, and so many more are committed
+/// late. The second run applies what is left, and then a host fails.
+fn begun_twice(mut world: World, first: usize, late: usize) -> World {
+    world.up_to("migrate");
+    world.database.fails_after = first;
+    world.carry_out(HELPER, unheard);
+    assert!(matches!(world.paused(), PauseWhy::OnceUnknown { .. }), "{:?}", world.paused());
+    world.resolve("migrate", false).unwrap();
+    world.commit_late(late);
+    world.run(unready);
+    assert_eq!(world.stands("migrate"), OnceState::Done);
+    assert_eq!(world.database.pending, []);
+    world
+}
+
+impl World {
+    /// A statement whose run is over takes effect.
+    fn commit_late(&mut self, count: usize) {
+        self.database.applied.extend(self.database.pending.drain(..count));
+    }
+}
+
+#[test]
+fn what_an_unheard_run_applied_is_known_by_the_plan() {
+    let kinds = [Reversible, Expand, Expand];
+    // By the run before it died, after a person had looked, and none at all.
+    for (first, late) in [(1, 0), (3, 0), (0, 1), (0, 3), (1, 1), (1, 2), (0, 0)] {
+        let mut world = begun_twice(World::pending(plan(Value::Null), &kinds), first, late);
+        assert_eq!(world.rollout.migrations(), migrations(&kinds), "{first} and {late}");
+        // Nothing follows by itself, and a person takes all of them back.
+        let PauseWhy::Migrated { migrations: named, .. } = world.paused() else {
+            panic!("{first} and {late}: {:?}", world.paused())
+        };
+        assert_eq!(named, ["m0 (reversible)"]);
+        assert!(way(&world, Wish::default()).is_err());
+        world.operator(Verb::Rollback).unwrap();
+        world.run(done);
+        let plan = back(&world, by_person());
+        let Operation::Downgrade { downgrade, head, to, .. } = &plan.once[0].operation else {
+            panic!("{:?}", plan.once)
+        };
+        assert_eq!(*downgrade, ["/bin/db", "downgrade", "3"], "{first} and {late}");
+        assert_eq!((head.as_deref(), to), (Some("m2"), &Some(Head::Empty)));
+        let mut back = world.going_back(plan);
+        back.run(done);
+        assert_eq!(back.report().state, State::Ended(Verdict::Succeeded));
+        assert_eq!(back.database.applied, []);
+    }
+}
+
+#[test]
+fn what_a_run_that_was_heard_commits_late_is_known_by_the_plan() {
+    let kinds = [Reversible, Irreversible, Expand];
+    let mut world = World::pending(plan(Value::Null), &kinds);
+    world.database.fails_after = 1;
+    world.run(|_, op| match op {
+        Operation::Migrate { .. } => failed(),
+        _ => OpResult::Done,
+    });
+    assert_eq!(world.rollout.migrations(), migrations(&kinds[..1]));
+    world.commit_late(1);
+    world.resolve("migrate", false).unwrap();
+    world.run(done);
+    assert_eq!(world.report().state, State::Ended(Verdict::Succeeded));
+    assert_eq!(world.rollout.migrations(), migrations(&kinds));
+}
+
+#[test]
+fn what_an_unheard_run_applied_is_unknown_where_the_plan_does_not_explain_it() {
+    let kinds = [Expand, Expand];
+    let schema = |head: Option<&str>, pending: &[_]| {
+        Some(Schema { head: head.map(str::to_owned), pending: migrations(pending) })
+    };
+    let cases = [
+        None,
+        // Another head than the one that was planned on, nothing that was pending, and less than what was.
+        schema(Some("of somebody"), &kinds),
+        schema(None, &[]),
+        schema(None, &kinds[..1]),
+    ];
+    for schema in cases {
+        let mut plan = plan(Value::Null);
+        plan.schema = schema.clone();
+        let world = begun_twice(World::pending_unplanned(plan, &kinds), 0, 0);
+        let PauseWhy::Migrated { migrations, .. } = world.paused() else {
+            panic!("{schema:?}: {:?}", world.paused())
+        };
+        assert_eq!(migrations, ["migrations that nobody knows the end of"], "{schema:?}");
+        let why = way(&world, by_person()).unwrap_err();
+        assert!(why.starts_with("nobody knows what the migrations of r7 did"), "{why}");
+        assert_eq!(way(&world, Wish { code_only: true, ..by_person() }), Ok(Way::Code));
+    }
+}
+
+#[test]
+fn where_every_run_tells_the_plan_is_not_asked() {
+    let mut plan = plan(Value::Null);
+    plan.schema = None;
+    let mut world = World::pending_unplanned(plan, &[Reversible, Expand]);
+    // Somebody migrated after it was planned, and before the rollout did.
+    world.commit_late(1);
+    world.run(done);
+    assert_eq!(world.rollout.migrations(), migrations(&[Reversible, Expand])[1..]);
+    assert_eq!(way(&world, by_person()), Ok(Way::Code));
+}
+
 /// A spent budget while the migrations are under way: their end is not known yet.
 #[test]
 fn a_budget_that_is_spent_while_it_migrates_pauses() {
@@ -353,9 +468,9 @@ fn a_downgrade_takes_back_what_was_applied_before_the_first_host() {
     let plan = back(&world, by_person());
     let [downgrade] = plan.once.as_slice() else { panic!("{:?}", plan.once) };
     assert_eq!((downgrade.name.as_str(), &downgrade.hosts), ("downgrade", &vec![host(HELPER)]));
-    let Operation::Downgrade { downgrade, head, .. } = &downgrade.operation else { panic!() };
+    let Operation::Downgrade { downgrade, head, to, .. } = &downgrade.operation else { panic!() };
     assert_eq!(*downgrade, ["/bin/db", "downgrade", "2"]);
-    assert_eq!(head.as_deref(), Some("m1"));
+    assert_eq!((head.as_deref(), to), (Some("m1"), &Some(Head::Empty)));
     let mut back = world.going_back(plan);
     assert_eq!(back.told("downgrade"), [host(HELPER)]);
     assert_eq!(back.order(), [], "no host goes before it");

@@ -3,7 +3,7 @@
 use dv_rollout::{Event, planning};
 use dv_types::{
     Fact, Finding, GateAnswer, HostFacts, HostName, Labels, Manifest, Migration, MigrationKind,
-    OpResult, Operation, Plan, RolloutId,
+    OpResult, Operation, Plan, RolloutId, Schema,
     gate::Answer,
     record::{PauseWhy, Verb},
     report::{OnceReport, OnceState, State},
@@ -86,7 +86,7 @@ pub(crate) fn plan_of(strategy: &Value, steps: Value, more: Value, hosts: usize)
     };
     let of_fleet = (1..=hosts).map(|n| role(host(n), if n <= 2 { "old" } else { "web" }));
     let helpers = of_fleet.chain([role(host(HELPER), "db")]).collect();
-    let schema = Some(Finding::Schema(dv_types::Schema::default()));
+    let schema = Some(Finding::Schema(Schema::default()));
     let plan = planning::forward(&manifest, &version, &facts, &planning::Asked { helpers, schema });
     assert_eq!(plan.errors().count(), 0, "{:?}", plan.notes);
     plan
@@ -104,7 +104,13 @@ pub(crate) fn answer(gate: &str, answer: Answer) -> Event {
 
 impl World {
     /// The same with migrations that are pending.
-    pub(crate) fn pending(plan: Plan, kinds: &[MigrationKind]) -> Self {
+    pub(crate) fn pending(mut plan: Plan, kinds: &[MigrationKind]) -> Self {
+        plan.schema = Some(Schema { head: None, pending: migrations(kinds) });
+        Self::pending_unplanned(plan, kinds)
+    }
+
+    /// The same where the plan says something else of the schema.
+    pub(crate) fn pending_unplanned(plan: Plan, kinds: &[MigrationKind]) -> Self {
         let mut world = Self::unstarted(plan);
         world.database.pending = migrations(kinds);
         world.start();

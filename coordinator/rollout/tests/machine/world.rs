@@ -520,13 +520,15 @@ impl Database {
                 let knows = !matches!(result, OpResult::Unknown(_));
                 knows.then(|| Evidence::Schema { before, after: head(&self.applied), changed })
             }
-            Operation::Downgrade { downgrade, head: expected, .. } if done => {
+            Operation::Downgrade { downgrade, head: expected, to, .. } if done => {
                 let before = head(&self.applied);
                 assert_eq!(before, *expected, "somebody has migrated since");
                 let count: usize = downgrade.last().unwrap().parse().unwrap();
                 let left = self.applied.len() - count;
                 self.pending.splice(0..0, self.applied.drain(left..));
                 let after = head(&self.applied);
+                let to = to.as_ref().expect("it is known where the rollout found the schema");
+                assert_eq!(to.name(), after.as_deref(), "too many are taken back, or too few");
                 Some(Evidence::Schema { before, after, changed: Vec::new() })
             }
             Operation::Smoke { .. } => {
