@@ -47,6 +47,7 @@ mod enrolment;
 mod files;
 mod follow;
 mod gates;
+mod outgoing;
 mod planner;
 mod recover;
 mod refusal;

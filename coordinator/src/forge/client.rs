@@ -1,15 +1,14 @@
 //! One GET at a time, with a limit on everything: what comes from a forge is not trusted further than its words go.
 
-use std::{fmt, path::Path, sync::Arc, time::Duration};
+use std::{fmt, path::Path, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use reqwest::{Response, Url, redirect::Policy};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, pki_types::CertificateDer};
 use serde::de::DeserializeOwned;
 
 use super::{ForgeConfig, Kind, token::Token};
+use crate::outgoing::{chain, tls};
 
 const CONNECT: Duration = Duration::from_secs(10);
 /// What a forge says in one answer.
@@ -248,40 +247,4 @@ fn limited(status: StatusCode, headers: &HeaderMap) -> Option<String> {
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
-}
-
-/// An error with its causes; the first often says only that something went wrong.
-fn chain(why: &dyn std::error::Error) -> String {
-    let mut text = why.to_string();
-    let mut next = why.source();
-    while let Some(why) = next {
-        text = format!("{text}: {why}");
-        next = why.source();
-    }
-    text
-}
-
-fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    match ca_file {
-        Some(path) => {
-            let named = |why: &dyn fmt::Display| format!("ca_file {}: {why}", path.display());
-            let certificates = CertificateDer::pem_file_iter(path).map_err(|why| named(&why))?;
-            for certificate in certificates {
-                let certificate = certificate.map_err(|why| named(&why))?;
-                roots.add(certificate).map_err(|why| named(&why))?;
-            }
-            if roots.is_empty() {
-                return Err(named(&"there is no certificate in it"));
-            }
-        }
-        // A forge on the way there in clear text needs none; with none, every other is refused by name.
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
-    ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map(|builder| builder.with_root_certificates(roots).with_no_client_auth())
-        .map_err(|why| why.to_string())
 }

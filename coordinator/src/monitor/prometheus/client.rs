@@ -1,18 +1,16 @@
 //! One instant query at a time, with a limit on everything.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use dv_types::Timestamp;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Url, redirect::Policy};
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::aws_lc_rs,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
 
 use super::{PrometheusConfig, answer};
-use crate::files;
+use crate::{
+    files,
+    outgoing::{chain, tls},
+};
 
 /// What one answer may hold: a number or a few.
 const LARGEST: usize = 1024 * 1024;
@@ -72,39 +70,4 @@ async fn body(mut answer: reqwest::Response) -> Result<Vec<u8>, String> {
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-/// An error with its causes; the first often says only that something went wrong.
-fn chain(why: &dyn std::error::Error) -> String {
-    let mut text = why.to_string();
-    let mut next = why.source();
-    while let Some(why) = next {
-        text = format!("{text}: {why}");
-        next = why.source();
-    }
-    text
-}
-
-fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    match ca_file {
-        Some(path) => {
-            let named = |why: &dyn std::fmt::Display| format!("ca_file {}: {why}", path.display());
-            for certificate in CertificateDer::pem_file_iter(path).map_err(|why| named(&why))? {
-                let certificate = certificate.map_err(|why| named(&why))?;
-                roots.add(certificate).map_err(|why| named(&why))?;
-            }
-            if roots.is_empty() {
-                return Err(named(&"there is no certificate in it"));
-            }
-        }
-        // Without any, nobody is trusted, and the error says so.
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
-    ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map(|builder| builder.with_root_certificates(roots).with_no_client_auth())
-        .map_err(|why| why.to_string())
 }
