@@ -19,11 +19,15 @@ pub fn way_back(of: &Rollout, wish: Wish) -> Result<Database, String> {
         let why = "only the code goes back: --code-only".to_owned();
         return Ok(Database { way: Way::Code, why });
     }
-    let or = "or `--restore-backup` to restore the backup of this rollout, or `--code-only` to leave the database as it is";
+    let ways = "`--restore-backup` to restore the backup of this rollout, or `--code-only` to leave the database as it is";
     if of.schema_unknown() {
+        // What has ended takes no word any more.
+        let say = match of.is_ended() {
+            true => format!("then use {ways}"),
+            false => format!("say so with `dvctl rollout resolve` while {id} is paused, or {ways}"),
+        };
         return Err(format!(
-            "nobody knows what the migrations of {id} did: look at the database, say so with `dvctl rollout resolve` \
-             while {id} is paused, {or}"
+            "nobody knows what the migrations of {id} did: look at the database, {say}"
         ));
     }
     if migrations.is_empty() {
@@ -51,7 +55,7 @@ pub fn way_back(of: &Rollout, wish: Wish) -> Result<Database, String> {
     }
     if !lossy.is_empty() && !wish.accept_data_loss {
         return Err(format!(
-            "taking back {} loses data: use `--accept-data-loss` if that is meant, {or}",
+            "taking back {} loses data: use `--accept-data-loss` if that is meant, or {ways}",
             names(&lossy)
         ));
     }

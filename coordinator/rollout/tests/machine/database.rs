@@ -192,6 +192,18 @@ fn where_nobody_knows_nothing_follows_by_itself() {
     world.pass(LOST_AFTER);
     let why = way(&world, by_person()).unwrap_err();
     assert!(why.starts_with("nobody knows what the migrations of r7 did"), "{why}");
+    assert!(why.contains("rollout resolve"), "{why}");
+    // What has ended can't be resolved, and nobody is told to try.
+    let mut ended = World::pending(plan(Value::Null), &[Expand]);
+    ended.up_to("migrate");
+    ended.disconnect(HELPER);
+    ended.pass(LOST_AFTER);
+    ended.operator(Verb::Abort).unwrap();
+    // The host may still come back with its outcome.
+    ended.pass(LOST_AFTER);
+    assert!(ended.rollout.is_ended(), "{:?}", ended.report().state);
+    let why = way(&ended, by_person()).unwrap_err();
+    assert!(why.contains("then use `--restore-backup`") && !why.contains("resolve"), "{why}");
     // A person says that they were applied, and not which: the next failure pauses.
     world.resolve("migrate", true).unwrap();
     world.run(unready);
