@@ -63,11 +63,7 @@ impl Rollout {
             Mode::Running => {}
             // What has begun is brought to its end, so that no host is left half-way; but a spent budget
             // means that going on is what does the harm.
-            Mode::Paused(
-                why @ (PauseWhy::Failures { .. }
-                | PauseWhy::Condemned { .. }
-                | PauseWhy::Migrated { .. }),
-            ) => {
+            Mode::Paused(why) if self.has_stopped() => {
                 return Err(WaitingOn::Resume { why: why.clone() });
             }
             Mode::Paused(_) => {}

@@ -5,7 +5,7 @@ use dv_types::{
     Command, CommandId, Evidence, Fact, HostName, OpResult, Operation, Outcome, Span, Timestamp,
     WaitingOn,
     plan::{Kind, PlannedOnce, Turn},
-    record::Condemner,
+    record::{Condemner, PauseWhy},
 };
 
 use crate::{Effect, Rollout, apply::shortened, host::ANSWER_GRACE, rollout::Mode};
@@ -133,10 +133,7 @@ impl Rollout {
                 Some(self.condemn(by, format!("{} {why}", self.plan.once[k].operation)))
             }
             (State::Unknown(known), Mode::Running) => Some(Fact::Paused {
-                why: dv_types::record::PauseWhy::OnceUnknown {
-                    once: name.clone(),
-                    known: known.clone(),
-                },
+                why: PauseWhy::OnceUnknown { once: name.clone(), known: known.clone() },
             }),
             _ => None,
         }
@@ -149,15 +146,18 @@ impl Rollout {
             return None;
         }
         let (connected, contact) = self.contact(&flight.host);
-        let told = format!(
-            "{} was told at {:.0} to {}",
-            flight.host, flight.since, self.plan.once[k].operation
-        );
+        let told = self.once_told(k, flight);
         let known = match connected {
             false => format!("{told}, and is not in contact since {contact:.0}"),
             true => format!("{told}, and has not answered by its time limit"),
         };
         Some(Fact::OnceLost { once: k as u32, known })
+    }
+
+    /// What is known of a command without an answer.
+    fn once_told(&self, k: usize, flight: &Flight) -> String {
+        let operation = &self.plan.once[k].operation;
+        format!("{} was told at {:.0} to {operation}", flight.host, flight.since)
     }
 
     /// When that silence becomes news.
@@ -230,12 +230,7 @@ impl Rollout {
             // What was done to the database decides the way back, and after the end nothing is taken in any more:
             // the host has its time to come back. The rest holds nobody's way back up.
             let decides = self.plan.once[k].operation.touches();
-            let known = || {
-                format!(
-                    "{} was told at {:.0} to {}, and is not in contact",
-                    flight.host, flight.since, self.plan.once[k].operation
-                )
-            };
+            let known = || format!("{}, and is not in contact", self.once_told(k, flight));
             return Some((!decides).then(|| Fact::OnceLost { once, known: known() }));
         }
         Some(flight.cancelling.is_none().then_some(Fact::OnceCancelling { once }))
@@ -365,7 +360,8 @@ impl Rollout {
         };
         let known = !matches!(step.state, State::Unknown(_));
         self.progress = at;
-        let waits = matches!(&self.mode, Mode::Paused(dv_types::record::PauseWhy::OnceUnknown { once, .. }) if *once == name);
+        let waits =
+            matches!(&self.mode, Mode::Paused(PauseWhy::OnceUnknown { once, .. }) if *once == name);
         if known && waits {
             self.mode = Mode::Running;
         }
