@@ -80,6 +80,14 @@ fn the_latency_must_stay_above_its_threshold() {
 }
 
 #[test]
+fn a_few_slow_requests_are_for_a_person() {
+    // As after a restart, when nothing is warm yet and hardly anybody asks.
+    let samples = vec![alone(1.0, 0.0, Some(3.0)); 40];
+    let (verdict, why, after) = verdict(&monitor(LATENCY), &samples);
+    assert_eq!((verdict, after), (Inconclusive, 40), "{why}");
+}
+
+#[test]
 fn the_old_hosts_are_the_measure() {
     let both = |new: Seen, old: Seen| Sample { new, old: Some(old), trouble: None };
     // The database is slow, and so is everything.

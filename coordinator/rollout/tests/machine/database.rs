@@ -578,6 +578,30 @@ fn the_way_back_ends_with_the_smoke_test() {
 }
 
 #[test]
+fn the_smoke_test_of_the_way_back_names_the_version_that_hosts_go_back_to() {
+    let command = |from: &[Option<&str>]| {
+        let smoke = json!({ "smoke": { "command": ["/bin/smoke", "${version}"] } });
+        let mut plan = plan(smoke);
+        for (host, from) in plan.hosts.iter_mut().zip(from) {
+            host.from = from.map(|version| version.parse().unwrap());
+        }
+        let mut world = World::pending(plan, &[]);
+        world.run(done);
+        let back = back(&world, by_person());
+        let smoke = back.once.iter().find_map(|once| match &once.operation {
+            Operation::Smoke { smoke, .. } => smoke.command.clone(),
+            _ => None,
+        });
+        (smoke, back.notes.iter().any(|note| note.text.contains("no smoke test")))
+    };
+    let words = |version: &str| Some(vec!["/bin/smoke".to_owned(), version.to_owned()]);
+    assert_eq!(command(&[Some("v1"); 3]), (words("v1"), false));
+    // Several, or none that is known: it could only name a wrong one.
+    assert_eq!(command(&[Some("v1"), Some("v0"), Some("v1")]), (None, true));
+    assert_eq!(command(&[None; 3]), (None, true));
+}
+
+#[test]
 fn a_rollout_that_migrated_and_touched_no_host_can_be_taken_back() {
     let steps = json!([migrate(json!({ "host": "h90" })), image(), compose()]);
     let plan = plan_of(&json!({ "max_parallel": 3 }), steps, Value::Null, 3);
