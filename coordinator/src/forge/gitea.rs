@@ -159,7 +159,7 @@ pub(super) async fn checks(
     let runs = statuses.into_iter().map(|status| {
         let state = state(&status.status);
         let (name, url) = (status.context, status.target_url);
-        Run { check: Check { name, state, word: status.status, url }, order: status.id }
+        Run { check: Check { name, state, word: status.status, url }, suite: 0, order: status.id }
     });
     Ok(newest(runs.collect()))
 }

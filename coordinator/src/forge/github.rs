@@ -69,6 +69,13 @@ struct CheckRun {
     conclusion: Option<String>,
     started_at: Option<Timestamp>,
     html_url: Option<String>,
+    check_suite: Option<Suite>,
+}
+
+/// The runs of one workflow or app for one commit.
+#[derive(Deserialize)]
+struct Suite {
+    id: u64,
 }
 
 #[derive(Deserialize)]
@@ -175,7 +182,11 @@ pub(super) async fn checks(
             _ => run.status,
         };
         let check = Check { name: run.name, state: state(&word), word, url: run.html_url };
-        Run { check, order: (run.started_at, run.id) }
+        Run {
+            check,
+            suite: run.check_suite.map_or(0, |suite| suite.id),
+            order: (run.started_at, run.id),
+        }
     });
     let mut checks = newest(runs.collect());
     let statuses = client.pages(&path("status"), &[], |page: Combined| page.statuses).await?;
@@ -183,7 +194,7 @@ pub(super) async fn checks(
         let state = state(&status.state);
         let (name, url) = (status.context, status.target_url);
         let check = Check { name, state, word: status.state, url };
-        Run { check, order: (status.updated_at, status.id) }
+        Run { check, suite: 0, order: (status.updated_at, status.id) }
     });
     checks.extend(newest(statuses.collect()));
     Ok(checks)

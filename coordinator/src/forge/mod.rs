@@ -157,17 +157,20 @@ impl Forge {
 /// A run of a check, and what tells which of two came later.
 struct Run<T> {
     check: Check,
+    /// Whose run it is, where several may use one name: the success of one is not that of its namesake.
+    suite: u64,
     order: T,
 }
 
-/// Of each name the run that came last.
+/// Of each name in each suite the run that came last.
 fn newest<T: Ord>(runs: Vec<Run<T>>) -> Vec<Check> {
-    let mut newest = std::collections::BTreeMap::<String, Run<T>>::new();
+    let mut newest = std::collections::BTreeMap::<(u64, String), Run<T>>::new();
     for run in runs {
-        match newest.get(&run.check.name) {
+        let key = (run.suite, run.check.name.clone());
+        match newest.get(&key) {
             Some(known) if known.order >= run.order => {}
             _ => {
-                newest.insert(run.check.name.clone(), run);
+                newest.insert(key, run);
             }
         }
     }

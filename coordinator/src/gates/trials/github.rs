@@ -166,6 +166,14 @@ async fn check_runs_and_statuses_both_count() {
     let again = [run(9, "unit", "completed", "success"), run(2, "unit", "completed", "failure")];
     trial.stub.change(trial.at.checks, |page| page["check_runs"] = json!(again));
     says(&trial.tests().await, Answer::Pass, "succeeded");
+    // But the success of one workflow hides no failure of another that uses the same name.
+    trial.stub.change(trial.at.checks, |page| {
+        page["check_runs"] = json!(again);
+        page["check_runs"][0]["check_suite"] = json!({ "id": 1 });
+        page["check_runs"][1]["check_suite"] = json!({ "id": 2 });
+    });
+    says(&trial.tests().await, Answer::Fail, "unit: failure");
+    trial.stub.change(trial.at.checks, |page| page["check_runs"] = json!(again));
     for (state, answer, part) in [
         ("failure", Answer::Fail, "lint: failure"),
         ("error", Answer::Fail, "lint: error"),
