@@ -209,28 +209,16 @@ pub(crate) async fn begin(
         rollouts.journal.forget_reversal(of).await?;
         return Ok(None);
     }
-    let late: Vec<_> = {
-        let book = rollouts.book();
-        let late = book.catch_ups(of).map(|header| header.rollout);
-        late.filter(|id| book.reversed_by(*id).is_none()).collect()
-    };
     let wish = rollouts.journal.wished(of).await?;
-    let rollout = replay(rollouts, of).await?;
-    let database = match way_back(&rollout, wish) {
-        Ok(database) => database,
-        Err(why) if wish.by_person => return Err(why),
-        Err(why) => {
+    let (rollout, plan) = match prepare(rollouts, of, wish).await {
+        Err(Refusal::NothingToRollBack(why)) if !wish.by_person => {
             tracing::error!(rollout = %of, %why, "it is not rolled back by itself");
             rollouts.journal.forget_reversal(of).await?;
             rollouts.note_change();
             return Ok(None);
         }
+        prepared => prepared?,
     };
-    let mut catch_ups = Vec::new();
-    for id in late {
-        catch_ups.push(replay(rollouts, id).await?);
-    }
-    let plan = planning::reverse(&rollout, &catch_ups, wish.all_at_once, database);
     for (host, why) in plan.left_as_they_are() {
         tracing::warn!(rollout = %of, %host, "{why}");
     }
@@ -282,9 +270,28 @@ fn asked_back(record: Record) -> Option<(String, Option<String>)> {
 /// The plan that would take a rollout back, with what would become of the database and why; nothing is begun.
 pub(crate) async fn plan(rollouts: &Rollouts, what: &What, wish: Wish) -> Result<Plan, Refusal> {
     let of = choose(rollouts, what)?;
+    prepare(rollouts, of, wish).await.map(|(_, plan)| plan)
+}
+
+/// A rollout, and the plan that takes it back together with the hosts that followed it later.
+async fn prepare(
+    rollouts: &Rollouts,
+    of: RolloutId,
+    wish: Wish,
+) -> Result<(Rollout, Plan), Refusal> {
     let rollout = replay(rollouts, of).await?;
     let database = way_back(&rollout, wish)?;
-    Ok(planning::reverse(&rollout, &[], wish.all_at_once, database))
+    let late: Vec<_> = {
+        let book = rollouts.book();
+        let late = book.catch_ups(of).map(|header| header.rollout);
+        late.filter(|id| book.reversed_by(*id).is_none()).collect()
+    };
+    let mut catch_ups = Vec::new();
+    for id in late {
+        catch_ups.push(replay(rollouts, id).await?);
+    }
+    let plan = planning::reverse(&rollout, &catch_ups, wish.all_at_once, database);
+    Ok((rollout, plan))
 }
 
 fn way_back(of: &Rollout, wish: Wish) -> Result<Database, Refusal> {
