@@ -34,6 +34,7 @@ mod agent;
 pub mod config;
 mod durable;
 mod epoch;
+mod exchange;
 pub mod identity;
 mod inspect;
 mod ledger;

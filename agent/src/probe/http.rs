@@ -2,14 +2,10 @@
 
 use ::http::{Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
-use hyper::{
-    body::{Bytes, Incoming},
-    client::conn::http1,
-};
-use hyper_util::rt::TokioIo;
+use hyper::body::{Bytes, Incoming};
 
 use super::tcp;
-use crate::words::innermost;
+use crate::{exchange::exchange, words::innermost};
 
 /// So much of a bad answer is read, and so much of it shown.
 const READ: usize = 4096;
@@ -62,27 +58,14 @@ where
     let host = uri.host().ok_or_else(|| format!("{url} names no host"))?;
     let stream =
         tcp::connect(&format!("{host}:{}", uri.port_u16().unwrap_or(80))).await.map_err(words)?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(words)?;
-    let exchange = async {
-        let request = Request::get(uri.path_and_query().map_or("/", |p| p.as_str()))
-            .header(header::HOST, uri.authority().map_or(host, |a| a.as_str()))
-            .header(header::USER_AGENT, concat!("dv-agent/", env!("CARGO_PKG_VERSION")))
-            .header(header::ACCEPT, accept)
-            .header(header::CONNECTION, "close")
-            .body(Empty::<Bytes>::new())
-            .map_err(words)?;
-        let answer = sender.send_request(request).await.map_err(words)?;
-        read(answer).await
-    };
-    // The connection does its part only while it is polled.
-    tokio::pin!(connection, exchange);
-    tokio::select! {
-        answer = &mut exchange => answer,
-        ended = &mut connection => match ended {
-            Ok(()) => exchange.await,
-            Err(error) => Err(words(error)),
-        },
-    }
+    let request = Request::get(uri.path_and_query().map_or("/", |p| p.as_str()))
+        .header(header::HOST, uri.authority().map_or(host, |a| a.as_str()))
+        .header(header::USER_AGENT, concat!("dv-agent/", env!("CARGO_PKG_VERSION")))
+        .header(header::ACCEPT, accept)
+        .header(header::CONNECTION, "close")
+        .body(Empty::<Bytes>::new())
+        .map_err(words)?;
+    exchange(stream, request, read).await
 }
 
 fn is_wanted(status: StatusCode, wanted: Option<u16>) -> bool {

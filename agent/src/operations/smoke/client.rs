@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use ::http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::{body::Bytes, client::conn::http1};
-use hyper_util::rt::TokioIo;
+use hyper::body::Bytes;
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -15,7 +14,7 @@ use tokio_rustls::TlsConnector;
 use url::Url;
 
 use super::secrets::Hidden;
-use crate::{probe::tcp, words::innermost};
+use crate::{exchange::exchange, probe::tcp, words::innermost};
 
 /// A page that is longer is none that a person would read.
 const LONGEST_BODY: usize = 2 << 20;
@@ -56,22 +55,7 @@ impl Client {
 
     pub(super) async fn ask(&self, ask: Ask<'_>) -> Result<Answer, String> {
         let wire = self.connect(ask.url).await?;
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(wire)).await.map_err(|e| innermost(&e))?;
-        let request = request(ask)?;
-        let exchange = async {
-            let answer = sender.send_request(request).await.map_err(|e| innermost(&e))?;
-            read(answer).await
-        };
-        // The connection does its part only while it is polled.
-        tokio::pin!(connection, exchange);
-        tokio::select! {
-            answer = &mut exchange => answer,
-            ended = &mut connection => match ended {
-                Ok(()) => exchange.await,
-                Err(error) => Err(innermost(&error)),
-            },
-        }
+        exchange(wire, request(ask)?, read).await
     }
 
     async fn connect(&self, url: &Url) -> Result<Box<dyn Wire>, String> {
