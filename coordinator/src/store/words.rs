@@ -18,7 +18,7 @@ pub struct Header {
     pub version: Version,
     /// Why it was made.
     pub kind: Kind,
-    /// The plan's hash: the document's name.
+    /// The name of the plan's document.
     pub plan: String,
     /// Who started it.
     pub by: String,

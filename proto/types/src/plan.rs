@@ -248,10 +248,16 @@ impl Plan {
     /// The form that this version writes.
     pub const FORMAT: u32 = 1;
 
-    /// The plan's name: SHA-256 of its JSON form, in hexadecimal.
+    /// What is agreed to with `--plan`: SHA-256, in hexadecimal, of all that the plan will do. Left out is what was
+    /// merely seen while it was made: the notes, and how well each host was. What follows from that, such as the
+    /// order of the hosts, is in it.
     #[must_use]
     pub fn hash(&self) -> String {
-        let json = serde_json::to_vec(self).expect("a plan is plain data");
+        let mut agreed = Self { notes: Vec::new(), ..self.clone() };
+        for host in &mut agreed.hosts {
+            host.healthy = None;
+        }
+        let json = serde_json::to_vec(&agreed).expect("a plan is plain data");
         let digest = Sha256::digest(&json);
         digest.iter().map(|b| format!("{b:02x}")).collect()
     }

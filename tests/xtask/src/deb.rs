@@ -23,17 +23,21 @@ pub(crate) fn build(profile: &str, out: &Path) -> Result<Vec<PathBuf>, String> {
 
 /// Compiles the programs and says where they are.
 fn compile(profile: &str) -> Result<PathBuf, String> {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root()).args(["build", "--quiet", "--locked", "--profile", profile]);
+    let cargo = |packages: &[&str]| {
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.current_dir(root()).args(["build", "--quiet", "--locked", "--profile", profile]);
+        cargo.args(packages);
+        run(&mut cargo)
+    };
     if profile == "dev" {
         // As the tests are built: in parts, crates would have other features and be compiled a second time.
-        cargo.args(["--workspace", "--all-targets"]);
+        cargo(&["--workspace", "--all-targets"])?;
     } else {
+        // Alone, each has of the crates only what it needs itself: an agent has no use for a coordinator's threads.
         for package in PACKAGES {
-            cargo.args(["--package", package]);
+            cargo(&["--package", package])?;
         }
     }
-    run(&mut cargo)?;
     let target =
         env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     Ok(target.join(if profile == "dev" { "debug" } else { profile }))

@@ -425,3 +425,33 @@ fn every_note_is_made_where_it_is_due() {
         assert_eq!(said, *expected, "{name}");
     }
 }
+
+#[test]
+fn what_is_agreed_to_is_what_will_be_done() {
+    let mut manifest = manifest(r#"{ "canary": 1 }"#);
+    manifest.hosts.spread = None;
+    let fleet = facts(&manifest, 4);
+    let agreed = plan_of(&manifest, &fleet);
+    // A host whose turn is next anyhow is not well when it is asked again: that is said, and nothing else is done.
+    let next = number(&agreed.waves[1].hosts[0]);
+    let mut sick = fleet.clone();
+    let next = sick.iter_mut().find(|host| number(&host.name) == next).unwrap();
+    assert_ne!(next.healthy.replace(false), Some(false));
+    let again = plan_of(&manifest, &sick);
+    assert_ne!(again.notes, agreed.notes);
+    assert_eq!(waves(&again), waves(&agreed));
+    assert_eq!(again.hash(), agreed.hash());
+    // Another canary is another plan.
+    let canary = number(&agreed.waves[0].hosts[0]);
+    let mut sick = fleet.clone();
+    let canary = sick.iter_mut().find(|host| number(&host.name) == canary).unwrap();
+    canary.healthy = Some(false);
+    let other = plan_of(&manifest, &sick);
+    assert_ne!(waves(&other), waves(&agreed));
+    assert_ne!(other.hash(), agreed.hash());
+    // And so is another way back.
+    let mut other = agreed.clone();
+    other.hosts[2].before.clear();
+    other.hosts[2].from = Some("v0".parse().unwrap());
+    assert_ne!(other.hash(), agreed.hash());
+}
