@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dv_types::{Manifest, ReleaseId, RolloutId, ServiceName, Version, release::Course};
+use dv_types::{Manifest, Plan, ReleaseId, RolloutId, ServiceName, Version, release::Course};
 
 use crate::{
     planner,
@@ -36,7 +36,7 @@ pub(crate) async fn start(rollouts: &Arc<Rollouts>, wish: Wish) -> Result<Rollou
     }
     // Before the hosts are asked, and again when nobody else can begin any more.
     permitted(rollouts, &manifest, &version, force, release)?;
-    let plan = planner::accept(planner::plan(rollouts, &manifest, &version).await?)?;
+    let mut plan = planner::accept(planner::plan(rollouts, &manifest, &version).await?)?;
     let now = plan.hash();
     if plan_hash.is_some_and(|agreed| agreed != now) {
         return Err(Refusal::PlanChanged { now });
@@ -45,6 +45,9 @@ pub(crate) async fn start(rollouts: &Arc<Rollouts>, wish: Wish) -> Result<Rollou
         overrides.retain(|gate| plan.gates.contains(gate));
     }
     overridable(&overrides, &plan.gates, "the manifest")?;
+    if overrides.iter().any(|gate| gate == "reachable") {
+        go_without_those_away(rollouts, &mut plan);
+    }
     let maker = rollouts.maker().await;
     let forgiven = permitted(rollouts, &manifest, &version, force, release)?;
     let beginning = Beginning { plan: plan.clone(), by, reason, overrides, release, bad: None };
@@ -54,6 +57,13 @@ pub(crate) async fn start(rollouts: &Arc<Rollouts>, wish: Wish) -> Result<Rollou
         tracing::error!(rollout = %id, %why, "the version stays marked as bad");
     }
     Ok(id)
+}
+
+/// Who goes on in spite of the hosts that are out of contact means these, and no more of them.
+fn go_without_those_away(rollouts: &Rollouts, plan: &mut Plan) {
+    let away =
+        plan.hosts.iter().filter(|host| rollouts.fleet.session(&host.name).is_none()).count();
+    plan.limits.max_unreachable = plan.limits.max_unreachable.max(away as u32);
 }
 
 /// Whether this operator may go on in spite of a gate.

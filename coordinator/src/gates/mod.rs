@@ -8,7 +8,9 @@ mod clock_skew;
 mod commit;
 mod disk;
 mod freeze;
+mod image;
 mod poll;
+mod reachable;
 mod reviewed;
 mod source;
 mod tests;
@@ -105,6 +107,8 @@ async fn reply(rollouts: &Rollouts, plan: &Plan, gate: &str) -> Reply {
     };
     let known = match gate {
         "freeze" => Some(freeze::ask(&gates.freeze, rollouts.clock.now(), jiff::tz::db())),
+        "reachable" => Some(reachable::ask(rollouts, plan)),
+        "image" => Some(image::ask(rollouts, plan).await),
         "agent_version" => {
             gates.agent_version.as_ref().map(|least| agent_version::ask(rollouts, plan, least))
         }

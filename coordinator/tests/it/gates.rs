@@ -11,7 +11,7 @@ use dv_proto::{
     v1::{OperateRolloutRequest, StartRolloutRequest, control_client::ControlClient},
 };
 use dv_types::{
-    Digest, Fact, Finding, Manifest, Size, Span,
+    Digest, Fact, Finding, Manifest, Quota, Record, Size, Span,
     gate::Answer,
     manifest::{Disk, Gates, ImageStep, Step, Tests},
     outcome::Tags,
@@ -22,7 +22,7 @@ use serde_json::json;
 use tonic::{Code, Status, transport::Channel};
 
 use super::{
-    rollout::fleet,
+    rollout::{fleet, in_contact},
     support::{Site, World, eventually, manifest, operator::Operator as _},
 };
 
@@ -107,6 +107,94 @@ async fn a_gate_that_fails_ends_the_rollout_before_anything_is_touched() {
         Answer::Pass,
         "the clock is within 1m on all 2 hosts"
     )));
+}
+
+#[tokio::test]
+async fn hosts_out_of_contact_fail_a_gate_and_can_be_gone_without() {
+    let mut site = Site::new();
+    let _running = site.start().await;
+    let world = World::default();
+    let mut agents = fleet(&site, &world, 3).await;
+    drop(agents.pop());
+    in_contact(&site, 2).await;
+    let mut operator = site.operator();
+    let mut manifest = gated(Gates { reachable: true, ..Gates::default() });
+    manifest.strategy.lost_after = Span::from_millis(100);
+    manifest.strategy.max_unreachable = Quota::Hosts(0);
+
+    let id = operator.begin(&manifest, "1.0").await.unwrap();
+    let (records, report) = operator.follow(&id).await;
+    assert_eq!(report.state, State::Ended(Verdict::Failed));
+    assert!(world.versions().is_empty());
+    assert_eq!(
+        answers(&records),
+        [(Answer::Fail, "web3: out of contact, and max_unreachable is 0".to_owned())]
+    );
+
+    let request = StartRolloutRequest {
+        manifest_json: to_json(&manifest),
+        version: "1.0".to_owned(),
+        overrides: vec!["reachable".to_owned()],
+        reason: "web3 is being repaired".to_owned(),
+        ..StartRolloutRequest::default()
+    };
+    let id = operator.start_rollout(request).await.unwrap().into_inner().rollout;
+    let (_, report) = operator.follow(&id).await;
+    assert_eq!(report.state, State::Ended(Verdict::Succeeded));
+    assert_eq!((report.totals.healthy, report.totals.unreachable), (2, 1));
+}
+
+#[tokio::test]
+async fn an_image_that_a_host_does_not_find_fails_a_gate() {
+    let mut site = Site::new();
+    let _running = site.start().await;
+    let world = World::default();
+    let _agents = fleet(&site, &world, 1).await;
+    let mut operator = site.operator();
+    let tags = Tags { latest: None, previous: None };
+    let found = |c: &str| Finding::Image {
+        tags: tags.clone(),
+        resolved: Some(format!("sha256:{}", c.repeat(64)).parse().unwrap()),
+    };
+    let away = || Finding::Failed("the registry does not answer".to_owned());
+    let image: ImageStep = serde_json::from_value(json!({ "repository": "r/app" })).unwrap();
+    let mut manifest = gated(Gates { image: true, ..Gates::default() });
+    manifest.steps.insert(0, Step::Image(image));
+
+    // What the plan finds first, and the gate after it.
+    for (after, part) in [
+        (Finding::NotFound("no such tag".to_owned()), "has no image r/app:1.0: no such tag"),
+        (found("b"), "is sha256:bbb"),
+    ] {
+        world.find("image r/app:1.0", vec![found("a"), after]);
+        let id = operator.begin(&manifest, "1.0").await.unwrap();
+        let (records, report) = operator.follow(&id).await;
+        assert_eq!(report.state, State::Ended(Verdict::Failed));
+        let answers = answers(&records);
+        assert!(matches!(&answers[..], [(Answer::Fail, why)] if why.contains(part)), "{answers:?}");
+    }
+    assert!(world.versions().is_empty());
+
+    world.find("image r/app:1.0", vec![found("a"), away(), found("a")]);
+    let id = operator.begin(&manifest, "1.0").await.unwrap();
+    let (gate, why) = held(&mut operator, &id).await;
+    assert_eq!(gate, "image");
+    assert!(why.contains("the registry does not answer"), "{why}");
+    say(&mut operator, &id, &Verb::Resume, "").await.unwrap();
+    let (records, _) = operator.follow(&id).await;
+    let answers = answers(&records);
+    let (answer, why) = &answers[1];
+    assert_eq!(*answer, Answer::Pass);
+    assert!(why.starts_with("image r/app:1.0 is sha256:aaa"), "{why}");
+}
+
+/// What the gates have answered, in order.
+fn answers(records: &[Record]) -> Vec<(Answer, String)> {
+    let answer = |record: &Record| match &record.fact {
+        Fact::GateAnswered { answer } => Some((answer.answer, answer.why.clone())),
+        _ => None,
+    };
+    records.iter().filter_map(answer).collect()
 }
 
 #[tokio::test]

@@ -82,6 +82,12 @@ fn gates(plan: &Plan) -> Vec<Line> {
                     g.branch, g.repository
                 )
             }),
+            "reachable" => Some(match plan.limits.max_unreachable {
+                0 => "every host is in contact".to_owned(),
+                1 => "at most 1 host is out of contact".to_owned(),
+                some => format!("at most {some} hosts are out of contact"),
+            }),
+            "image" => Some("every host finds the image in its registry, as planned".to_owned()),
             "tests" => gates.tests.as_ref().map(|g| format!("{} succeeded", g.checks.join(", "))),
             "disk" => {
                 gates.disk.as_ref().map(|g| format!("{} free on {} of every host", g.free, g.path))

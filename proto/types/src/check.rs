@@ -39,7 +39,7 @@ impl Manifest {
         let mut problems = Problems::default();
         hosts::check(&self.hosts, &mut problems);
         if let Some(gates) = &self.gates {
-            gates::check(gates, &mut problems);
+            gates::check(gates, &self.steps, &mut problems);
         }
         steps::check(&self.steps, &mut problems);
         probes::check(self.health.as_ref(), &mut problems);

@@ -83,7 +83,7 @@ fn the_example_carries_out_the_whole_playbook() {
     assert_eq!(database::counts(bed, "db upgrade"), (1, 1));
     let report = scenario.report();
     let gates: Vec<_> = report.gates.iter().map(|gate| gate.gate.as_str()).collect();
-    for gate in ["reviewed", "tests", "disk", "clock_skew", "freeze"] {
+    for gate in ["freeze", "reachable", "clock_skew", "disk", "reviewed", "tests"] {
         assert!(gates.contains(&gate), "it was asked: {gates:?}");
     }
     assert_eq!(report.monitor.len(), 2, "canary and fleet: {:?}", report.monitor);

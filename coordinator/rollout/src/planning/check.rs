@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dv_types::{
     Finding, HostFacts, HostName, MigrationKind, Operation, Plan, Subject,
-    manifest::OnFailure,
+    manifest::{Gates, OnFailure},
     plan::{Note, Severity},
 };
 
@@ -29,8 +29,8 @@ pub(super) fn check(
     }
     names(plan, facts, &mut notes);
     reachability(plan, facts, &mut notes);
-    findings(plan, facts, &mut notes);
-    findings(plan, &asked.helpers, &mut notes);
+    findings(plan, facts, meaning, &mut notes);
+    findings(plan, &asked.helpers, meaning, &mut notes);
     places(plan, asked, &mut notes);
     migrations(plan, asked, &mut notes);
     versions(plan, facts, meaning, &mut notes);
@@ -64,19 +64,31 @@ fn reachability(plan: &Plan, facts: &[HostFacts], notes: &mut Notes) {
     if away.len() == facts.len() {
         notes.error("none of the hosts is in contact: see `dvctl hosts`, and `systemctl status dv-agent` on them");
     } else if away.len() as u32 > limit {
-        notes.error(format!(
-            "{} of {} hosts are out of reach ({}), and max_unreachable allows {limit}: bring them back, leave them out, or raise max_unreachable",
+        let text = format!(
+            "{} of {} hosts are out of reach ({}), and max_unreachable allows {limit}",
             away.len(),
             facts.len(),
             list(&away)
-        ));
+        );
+        match gated(plan, |gates| gates.reachable) {
+            true => notes.warning(format!("{text}: the gate `reachable` will fail")),
+            false => notes.error(format!(
+                "{text}: bring them back, leave them out, or raise max_unreachable"
+            )),
+        }
     } else {
         notes.warning(format!("out of reach, to be caught up when they return: {}", list(&away)));
     }
 }
 
-/// No host refuses, and nothing is missing.
-fn findings(plan: &Plan, facts: &[HostFacts], notes: &mut Notes) {
+/// Whether a gate decides it, when the rollout begins.
+fn gated(plan: &Plan, which: impl Fn(&Gates) -> bool) -> bool {
+    plan.manifest.gates.as_ref().is_some_and(which)
+}
+
+/// No host refuses, and nothing is missing. Where a gate asks for an image again, what one host does not find and another
+/// does is for the gate.
+fn findings(plan: &Plan, facts: &[HostFacts], meaning: &Meaning, notes: &mut Notes) {
     let (manifest, version) = (&plan.manifest, &plan.version);
     let undo_by_version: Vec<_> = undos(manifest)
         .filter(|undo| undo.iter().any(|a| needs_version(a)))
@@ -84,7 +96,7 @@ fn findings(plan: &Plan, facts: &[HostFacts], notes: &mut Notes) {
         .filter(|subject| there(manifest, version).all(|other| other != *subject))
         .collect();
     // One line for hosts that say the same: a fleet without a policy is one mistake, not a thousand.
-    let mut said: BTreeMap<String, Vec<&HostName>> = BTreeMap::new();
+    let mut said: BTreeMap<(String, Severity), Vec<&HostName>> = BTreeMap::new();
     for host in facts {
         for (subject, finding) in &host.findings {
             // It is not run on a host that has no version before: a note on the way back says so.
@@ -97,14 +109,19 @@ fn findings(plan: &Plan, facts: &[HostFacts], notes: &mut Notes) {
                 Finding::Failed(why) => format!("can't tell about {subject}: {why}"),
                 _ => continue,
             };
-            said.entry(text).or_default().push(&host.name);
+            let asked_again = matches!(finding, Finding::NotFound(_) | Finding::Failed(_))
+                && meaning.images.contains_key(subject)
+                && gated(plan, |gates| gates.image);
+            let severity = if asked_again { Severity::Warning } else { Severity::Error };
+            said.entry((text, severity)).or_default().push(&host.name);
         }
     }
-    for (text, hosts) in said {
-        match hosts.as_slice() {
-            [host] => notes.host_error(host, text),
-            hosts => notes.error(format!("{}: {text}", list(hosts))),
-        }
+    for ((text, severity), hosts) in said {
+        let (host, text) = match hosts.as_slice() {
+            [host] => (Some((*host).clone()), text),
+            hosts => (None, format!("{}: {text}", list(hosts))),
+        };
+        notes.0.push(Note { severity, host, text });
     }
 }
 
@@ -281,9 +298,6 @@ struct Notes(Vec<Note>);
 impl Notes {
     fn error(&mut self, text: impl Into<String>) {
         self.0.push(Note { severity: Severity::Error, host: None, text: text.into() });
-    }
-    fn host_error(&mut self, host: &HostName, text: String) {
-        self.0.push(Note { severity: Severity::Error, host: Some(host.clone()), text });
     }
     fn warning(&mut self, text: String) {
         self.0.push(Note { severity: Severity::Warning, host: None, text });

@@ -66,9 +66,11 @@ fn gates(manifest: &Manifest) -> Vec<String> {
     let Some(gates) = &manifest.gates else { return Vec::new() };
     let named = [
         ("freeze", !gates.freeze.is_empty()),
+        ("reachable", gates.reachable),
         ("agent_version", gates.agent_version.is_some()),
         ("clock_skew", gates.clock_skew.is_some()),
         ("disk", gates.disk.is_some()),
+        ("image", gates.image),
         ("reviewed", gates.reviewed.is_some()),
         ("tests", gates.tests.is_some()),
     ];

@@ -6,10 +6,10 @@ use super::{Problems, template};
 use crate::{
     Span,
     freeze::Window,
-    manifest::{Freeze, Gates},
+    manifest::{Freeze, Gates, Step},
 };
 
-pub(super) fn check(gates: &Gates, problems: &mut Problems) {
+pub(super) fn check(gates: &Gates, steps: &[Step], problems: &mut Problems) {
     let repository = |at: &str, text: &str, problems: &mut Problems| {
         let parts: Vec<_> = text.split('/').collect();
         let bad =
@@ -56,6 +56,9 @@ pub(super) fn check(gates: &Gates, problems: &mut Problems) {
         && !disk.path.starts_with('/')
     {
         problems.error("gates.disk.path", format!("{:?} is not a full path", disk.path));
+    }
+    if gates.image && !steps.iter().any(|step| matches!(step, Step::Image(_))) {
+        problems.error("gates.image", "no step has an image that could be looked for");
     }
     if gates.clock_skew == Some(Span::ZERO) {
         problems.error(

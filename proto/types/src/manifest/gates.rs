@@ -16,6 +16,14 @@ pub struct Gates {
     /// The named checks of exactly that commit succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tests: Option<Tests>,
+    /// Every host is in contact, or no more are out of it than `max_unreachable`. Without the gate a plan that finds
+    /// more is refused.
+    #[serde(skip_serializing_if = "is_false")]
+    pub reachable: bool,
+    /// Every host finds the version's image in its registry, and it is the one that the plan has found. Without the
+    /// gate a plan is refused where a host does not find it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub image: bool,
     /// Every host has room.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk: Option<Disk>,
@@ -97,4 +105,9 @@ fn utc() -> String {
 }
 fn one() -> u32 {
     1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_false(given: &bool) -> bool {
+    !given
 }
