@@ -3,6 +3,7 @@
 use dv_rollout::planning;
 use dv_types::{
     Finding, HostFacts, Labels, Manifest, Operation, Plan, Subject, Version,
+    manifest::Gates,
     outcome::Tags,
     plan::{Severity, WaveKind},
 };
@@ -310,6 +311,30 @@ const CASES: &[Case] = {
                 None,
                 "2 of 5 hosts are out of reach (h1, h2), and max_unreachable allows 1: bring them back, leave them out, or raise max_unreachable",
             )],
+        ),
+        (
+            "too many out of reach, and a gate that says so when it begins",
+            |manifest, facts| {
+                away(&mut facts[..2]);
+                manifest.gates = Some(Gates { reachable: true, ..Gates::default() });
+            },
+            &[(
+                Warning,
+                None,
+                "2 of 5 hosts are out of reach (h1, h2), and max_unreachable allows 1: the gate `reachable` will fail",
+            )],
+        ),
+        (
+            "an image that only one host does not find, and a gate that asks again",
+            |manifest, facts| {
+                facts[3].findings[0].1 = Finding::NotFound("no such tag".to_owned());
+                facts[3].findings[1].1 = Finding::NotFound("no such directory".to_owned());
+                manifest.gates = Some(Gates { image: true, ..Gates::default() });
+            },
+            &[
+                (Error, Some(4), "has no compose project debvisor: no such directory"),
+                (Warning, Some(4), "has no image registry:5000/debvisor:v2: no such tag"),
+            ],
         ),
         (
             "one out of reach",
