@@ -10,7 +10,7 @@ use std::{
 };
 
 use self::stage::{Outcome, Stages};
-use crate::workspace::{cargo, xtask};
+use crate::workspace::{cargo, root, xtask};
 
 /// All stages. A later one runs although an earlier one failed, unless it needs what that one makes.
 pub(crate) fn everything() -> ExitCode {
@@ -21,6 +21,7 @@ pub(crate) fn everything() -> ExitCode {
         let lints = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
         passes(cargo().args(lints))
     });
+    stages.run("forge stub", stub);
     // One build of everything: a crate compiled for a part of the workspace has other features, and would be
     // compiled again.
     let built = stages.run("build", || {
@@ -49,6 +50,15 @@ pub(crate) fn end_to_end() -> ExitCode {
         stages.run("real hosts", hosts::test);
     }
     stages.summary()
+}
+
+/// What stands for the forges in the tests follows what they publish.
+fn stub() -> Outcome {
+    match Command::new("python3").arg(root().join("tests/forge/selftest.py")).status() {
+        Ok(status) if status.success() => Outcome::Passed,
+        Ok(status) => Outcome::Failed(format!("tests/forge/selftest.py: {status}")),
+        Err(error) => Outcome::LeftOut(format!("python3: {error}")),
+    }
 }
 
 /// Runs the tests that `filter` (nextest's language) names, all of them even if one fails.
