@@ -6,6 +6,7 @@
     reason = "real hosts have real time, and what a machine offers is in its surroundings"
 )]
 
+mod before;
 mod crashed;
 mod cut_off;
 mod dead_man;
