@@ -432,6 +432,47 @@ async fn where_one_member_can_not_go_back_by_itself_none_does() {
 }
 
 #[tokio::test]
+async fn held_it_does_not_end_what_is_still_under_way() {
+    let mut site = Site::new();
+    let _running = site.start().await;
+    let world = World::default();
+    let _agents = hosts(&site, &world, &shop("1")).await;
+    let mut operator = site.operator();
+    first(&mut operator, &shop("1")).await;
+
+    world.break_version("api-2");
+    world.close_gate("api");
+    world.close_gate("jobs");
+    let mut release = shop("2");
+    release.members[1].manifest.steps.insert(0, migrate());
+    let id = begin(&mut operator, &release).await.unwrap();
+    restarts(&world, "jobs", 5).await;
+    world.open_gate("api");
+    let held = held_by(&site, &id).await;
+    assert!(held.starts_with("db (r5) can't be taken back by rel2: "), "{held}");
+    world.open_gate("jobs");
+    eventually("jobs succeeds and api has gone back", async || {
+        let report = look(&mut operator, &id).await.ok()?;
+        let stands = |service, state| states(&report).contains(&(service, &state));
+        let both = stands("jobs", MemberState::Succeeded) && stands("api", MemberState::Back);
+        both.then_some(())
+    })
+    .await;
+    assert_eq!(held_by(&site, &id).await, held);
+    assert_eq!(taken_back(&rollouts(&mut operator).await), ["api"], "by its own rollout");
+    assert_eq!(world.versions(), ["api-1", "db-2", "jobs-2", "web-1"]);
+
+    let back = RollBackReleaseRequest {
+        release: id.clone(),
+        code_only: true,
+        ..RollBackReleaseRequest::default()
+    };
+    operator.roll_back_release(back).await.unwrap();
+    assert_eq!(ended(&mut operator, &id).await.ending, Some(Ending::TakenBack));
+    assert_eq!(world.versions(), ["api-1", "db-1", "jobs-1", "web-1"]);
+}
+
+#[tokio::test]
 async fn one_bad_member_refuses_the_whole_before_anything_is_touched() {
     let mut site = Site::new();
     let _running = site.start().await;
