@@ -55,10 +55,16 @@ impl Switches {
     fn earlier(&self, rollout: RolloutId, operation: &Operation) -> Vec<(RolloutId, Switch)> {
         let hits = |switch: &Switch| {
             let fired = matches!(switch.state, State::Reverted { .. });
-            !fired && switch.revert.iter().any(|back| runner::conflict(back, operation))
+            let changed = |back| migrates(operation) || runner::conflict(back, operation);
+            !fired && switch.revert.iter().any(changed)
         };
         let all = self.all();
         let earlier = all.range(..rollout).filter(|(_, switch)| hits(switch));
         earlier.map(|(other, switch)| (*other, switch.clone())).collect()
     }
+}
+
+/// Its commands are named nowhere on a way back, and any code that one brings back may not run on the new schema.
+fn migrates(operation: &Operation) -> bool {
+    matches!(operation, Operation::Migrate { .. } | Operation::Downgrade { .. })
 }

@@ -26,6 +26,26 @@ fn verify_for_ever() -> Operation {
     Operation::Verify { probing, min_healthy_time: hours, healthy_deadline: hours }
 }
 
+/// There is no such program: what is begun fails.
+fn migrate() -> Operation {
+    Operation::Migrate {
+        check: vec!["/bin/x".into()],
+        upgrade: vec!["/bin/x".into()],
+        kinds: BTreeMap::new(),
+        timeout: MINUTE,
+    }
+}
+
+fn downgrade() -> Operation {
+    Operation::Downgrade {
+        check: vec!["/bin/x".into()],
+        downgrade: vec!["/bin/x".into()],
+        head: None,
+        to: None,
+        timeout: MINUTE,
+    }
+}
+
 async fn sleep(secs: u64) {
     tokio::time::sleep(Duration::from_secs(secs)).await;
 }
@@ -323,6 +343,26 @@ async fn a_command_may_change_what_any_switch_goes_back_to() {
         agent.ask("r1-1", arm(vec![revert])).await;
         agent.ask("r2-1", later).await;
         assert!(host.switches().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schema_that_changes_lets_the_switch_of_any_earlier_rollout_go() {
+    for (later, earlier) in [(migrate(), downgrade()), (downgrade(), migrate())] {
+        let host = Host::new();
+        let mut agent = host.start();
+        agent.ask("r2-1", arm(vec![restart("a")])).await;
+        // Neither an earlier rollout, nor its own, nor what the policy refuses.
+        agent.ask("r1-1", earlier.clone()).await;
+        agent.ask("r2-2", earlier).await;
+        host.allow("units: [a.service]");
+        assert!(matches!(agent.ask("r3-1", later.clone()).await.result, OpResult::Refused(_)));
+        assert_eq!(host.switches(), ["r2.json"], "{later}");
+        host.allow("units: [a.service]\ncommands: [[/bin/x]]");
+        agent.ask("r3-2", later.clone()).await;
+        assert!(host.switches().is_empty(), "{later}");
+        sleep(600).await;
+        assert!(host.did().is_empty(), "{later}");
     }
 }
 

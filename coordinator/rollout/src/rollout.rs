@@ -180,8 +180,15 @@ impl Rollout {
     fn take(&mut self, step: &mut Step, epoch: Epoch, at: Timestamp, facts: Vec<Fact>) {
         for fact in facts {
             let record = Record { number: self.last_record + 1, at, epoch, fact };
+            let paused = matches!(self.mode, Mode::Paused(_));
             self.apply(&record).expect("the machine makes legal records only");
             step.effects.extend(self.effects(&record.fact));
+            // Where it does not go on by an override, the others have been asked and are still to answer.
+            let overrides =
+                matches!(record.fact, Fact::Operator { verb: Verb::Override { .. }, .. });
+            if overrides && paused && self.mode == Mode::Running {
+                step.effects.extend(self.ask_gates());
+            }
             step.records.push(record);
         }
     }
@@ -205,7 +212,7 @@ impl Rollout {
             }
             Fact::Started { .. } => self.ask_gates(),
             Fact::Recovered => self.ask_gates().into_iter().chain(self.observe_service()).collect(),
-            Fact::Operator { verb: Verb::Resume | Verb::Override { .. }, .. } => self.ask_gates(),
+            Fact::Operator { verb: Verb::Resume, .. } => self.ask_gates(),
             Fact::Operator { verb: Verb::Resolve { once, .. }, .. } => self.call_off_once(once),
             Fact::OnceCommanded { .. } => self
                 .once_in_flight()

@@ -12,7 +12,11 @@ use dv_types::{
     release::{Course, Ending, Member, MemberState},
 };
 
-use super::{look::members, turn};
+use super::{
+    look::members,
+    steer::{self, is_changed},
+    turn,
+};
 use crate::{
     follow::ITSELF,
     refusal::Refusal,
@@ -212,7 +216,12 @@ async fn take_back(
 ) -> Result<Done, Refusal> {
     let ReleaseRecord { release: id, course, why, .. } = &known.record;
     let Course::Back { by, wish, .. } = course else { return Ok(Done::Something) };
-    let mut held = None;
+    // It goes back as one. What goes back already is not asked again.
+    let mut held = forbidden(rollouts, known, *wish).await?;
+    if held.is_some() {
+        rollouts.book().hold_release(*id, held);
+        return Ok(Done::Nothing { until: None });
+    }
     for rollout in rollouts_of(rollouts, known, which) {
         let reason = why.as_ref().map(|why| format!("{id}: {why}"));
         let demand = Demand { what: What::This(rollout), wish: *wish, by: by.clone(), reason };
@@ -229,6 +238,53 @@ async fn take_back(
     rollouts.book().hold_release(*id, held);
     // What begins and ends of it wakes us.
     Ok(Done::Nothing { until: None })
+}
+
+/// Which member can't be taken back so, why, and what a person can do.
+async fn forbidden(
+    rollouts: &Arc<Rollouts>,
+    known: &Known,
+    wish: plan::Wish,
+) -> Result<Option<String>, Refusal> {
+    let id = known.record.release;
+    let states = members(rollouts, id).await?;
+    for (member, _) in known.release.members.iter().zip(states).filter(|(_, s)| is_changed(s)) {
+        let service = member.service();
+        let Some(rollout) = rollouts.book().member(id, service) else { continue };
+        match rollback::plan(rollouts, &What::This(rollout), wish).await {
+            Err(Refusal::NothingToRollBack(why)) => {
+                let mut held = format!("{service} ({rollout}) can't be taken back by {id}: {why}");
+                let ways = ways_for_all(rollouts, id, wish).await;
+                if !ways.is_empty() {
+                    held += &format!("; for all of it: {}", ways.join(" or "));
+                }
+                return Ok(Some(held));
+            }
+            Err(why @ (Refusal::Store(_) | Refusal::Stopping | Refusal::Interrupted(_))) => {
+                return Err(why);
+            }
+            // What is in its way now is looked at when it is its turn.
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(None)
+}
+
+/// What a person can type so that every member goes back.
+async fn ways_for_all(rollouts: &Arc<Rollouts>, id: ReleaseId, wish: plan::Wish) -> Vec<String> {
+    let wish = plan::Wish { by_person: true, ..wish };
+    let ways = [
+        ("--code-only", plan::Wish { code_only: true, ..wish }),
+        ("--accept-data-loss", plan::Wish { accept_data_loss: true, ..wish }),
+        ("--restore-backup", plan::Wish { restore_backup: true, ..wish }),
+    ];
+    let mut possible = Vec::new();
+    for (flag, wish) in ways {
+        if steer::possible(rollouts, id, wish).await.is_ok() {
+            possible.push(format!("`dvctl rollback {id} {flag}`"));
+        }
+    }
+    possible
 }
 
 async fn one_back(

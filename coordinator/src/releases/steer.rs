@@ -56,7 +56,7 @@ pub(crate) async fn roll_back(
 }
 
 /// It goes back as one: where one member can't be taken back so, none is.
-async fn possible(
+pub(super) async fn possible(
     rollouts: &Arc<Rollouts>,
     id: ReleaseId,
     wish: plan::Wish,
@@ -72,13 +72,7 @@ async fn possible(
         if let Some(release) = reserved {
             return Err(Refusal::InRelease { service: service.clone(), release });
         }
-        let changed = matches!(
-            state,
-            MemberState::UnderWay(_)
-                | MemberState::Succeeded
-                | MemberState::Failed { touched: true, .. }
-                | MemberState::LeftBehind { .. }
-        );
+        let changed = is_changed(&state);
         some |= changed || matches!(state, MemberState::GoingBack(_));
         if let Some(rollout) = rollout.filter(|_| changed) {
             rollback::plan(rollouts, &What::This(rollout), wish)
@@ -92,6 +86,17 @@ async fn possible(
     Err(Refusal::NothingToRollBack(format!(
         "{id} has changed no host that could be taken back: nothing is done"
     )))
+}
+
+/// Whether taking a release back takes this member back too.
+pub(super) fn is_changed(state: &MemberState) -> bool {
+    matches!(
+        state,
+        MemberState::UnderWay(_)
+            | MemberState::Succeeded
+            | MemberState::Failed { touched: true, .. }
+            | MemberState::LeftBehind { .. }
+    )
 }
 
 fn said(what: &str, reason: Option<String>) -> String {

@@ -64,6 +64,19 @@ fn pair(version: &str) -> Release {
     Release { name: "pair".parse().unwrap(), members }
 }
 
+/// Irreversible, as far as the manifest says, and with no way down.
+fn migrate() -> Step {
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    Step::Migrate(MigrateStep {
+        check: words("/usr/bin/db heads"),
+        upgrade: words("/usr/bin/db upgrade"),
+        downgrade: None,
+        kinds: BTreeMap::new(),
+        on: Once::default(),
+        timeout: Span::from_secs(20),
+    })
+}
+
 async fn hosts(site: &Site, world: &World, release: &Release) -> Vec<Agent> {
     let mut agents = Vec::new();
     for member in &release.members {
@@ -90,6 +103,10 @@ async fn ended(operator: &mut Control, release: &str) -> ReleaseReport {
         look(operator, release).await.ok().filter(|report| report.ending.is_some())
     })
     .await
+}
+
+async fn held_by(site: &Site, release: &str) -> String {
+    eventually("it is held", async || look(&mut site.operator(), release).await.ok()?.held).await
 }
 
 /// Brings the first version out everywhere, so that there is something to go back to.
@@ -363,19 +380,10 @@ async fn a_member_with_a_migration_holds_the_way_back_until_a_person_has_decided
 
     world.break_version("api-2");
     let mut release = pair("2");
-    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-    let migrate = Step::Migrate(MigrateStep {
-        check: words("/usr/bin/db heads"),
-        upgrade: words("/usr/bin/db upgrade"),
-        downgrade: None,
-        kinds: BTreeMap::new(),
-        on: Once::default(),
-        timeout: Span::from_secs(20),
-    });
-    release.members[0].manifest.steps.insert(0, migrate);
+    release.members[0].manifest.steps.insert(0, migrate());
     let id = begin(&mut operator, &release).await.unwrap();
     let held = eventually("it is held", async || look(&mut operator, &id).await.ok()?.held).await;
-    assert!(held.starts_with("r3 can't be taken back by rel2: "), "{held}");
+    assert!(held.starts_with("db (r3) can't be taken back by rel2: "), "{held}");
     assert!(held.contains("0002 (irreversible)"), "{held}");
     let report = look(&mut operator, &id).await.unwrap();
     let (db, api) = (&report.members[0].state, &report.members[1].state);
@@ -388,6 +396,80 @@ async fn a_member_with_a_migration_holds_the_way_back_until_a_person_has_decided
     let report = ended(&mut operator, &id).await;
     assert_eq!((report.ending, report.held), (Some(Ending::TakenBack), None));
     assert_eq!(world.versions(), ["api-1", "db-1"]);
+}
+
+#[tokio::test]
+async fn where_one_member_can_not_go_back_by_itself_none_does() {
+    let mut site = Site::new();
+    let mut running = site.start().await;
+    let world = World::default();
+    let _agents = hosts(&site, &world, &shop("1")).await;
+    first(&mut site.operator(), &shop("1")).await;
+
+    world.break_version("web-2");
+    let mut release = shop("2");
+    release.members[1].manifest.steps.insert(0, migrate());
+    let id = begin(&mut site.operator(), &release).await.unwrap();
+    let held = held_by(&site, &id).await;
+    assert!(held.starts_with("db (r5) can't be taken back by rel2: "), "{held}");
+    assert!(held.contains("`dvctl rollback rel2 --code-only`"), "{held}");
+    assert_eq!(taken_back(&rollouts(&mut site.operator()).await), ["web"], "by its own rollout");
+    running.kill();
+    running = site.start().await;
+    assert_eq!(held_by(&site, &id).await, held, "a new coordinator finds the same");
+    assert_eq!(world.versions(), ["api-2", "db-2", "jobs-2", "web-1"]);
+
+    let back = RollBackReleaseRequest {
+        release: id.clone(),
+        code_only: true,
+        ..RollBackReleaseRequest::default()
+    };
+    site.operator().roll_back_release(back).await.unwrap();
+    let report = ended(&mut site.operator(), &id).await;
+    assert_eq!((report.ending, report.held), (Some(Ending::TakenBack), None));
+    assert_eq!(taken_back(&rollouts(&mut site.operator()).await), ["web", "jobs", "api", "db"]);
+    drop(running);
+}
+
+#[tokio::test]
+async fn held_it_does_not_end_what_is_still_under_way() {
+    let mut site = Site::new();
+    let _running = site.start().await;
+    let world = World::default();
+    let _agents = hosts(&site, &world, &shop("1")).await;
+    let mut operator = site.operator();
+    first(&mut operator, &shop("1")).await;
+
+    world.break_version("api-2");
+    world.close_gate("api");
+    world.close_gate("jobs");
+    let mut release = shop("2");
+    release.members[1].manifest.steps.insert(0, migrate());
+    let id = begin(&mut operator, &release).await.unwrap();
+    restarts(&world, "jobs", 5).await;
+    world.open_gate("api");
+    let held = held_by(&site, &id).await;
+    assert!(held.starts_with("db (r5) can't be taken back by rel2: "), "{held}");
+    world.open_gate("jobs");
+    eventually("jobs succeeds and api has gone back", async || {
+        let report = look(&mut operator, &id).await.ok()?;
+        let stands = |service, state| states(&report).contains(&(service, &state));
+        let both = stands("jobs", MemberState::Succeeded) && stands("api", MemberState::Back);
+        both.then_some(())
+    })
+    .await;
+    assert_eq!(held_by(&site, &id).await, held);
+    assert_eq!(taken_back(&rollouts(&mut operator).await), ["api"], "by its own rollout");
+    assert_eq!(world.versions(), ["api-1", "db-2", "jobs-2", "web-1"]);
+
+    let back = RollBackReleaseRequest {
+        release: id.clone(),
+        code_only: true,
+        ..RollBackReleaseRequest::default()
+    };
+    operator.roll_back_release(back).await.unwrap();
+    assert_eq!(ended(&mut operator, &id).await.ending, Some(Ending::TakenBack));
+    assert_eq!(world.versions(), ["api-1", "db-1", "jobs-1", "web-1"]);
 }
 
 #[tokio::test]

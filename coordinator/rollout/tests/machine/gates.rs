@@ -181,6 +181,19 @@ fn a_gate_can_be_overridden_before_it_answers_while_paused_and_from_the_start() 
 }
 
 #[test]
+fn an_override_asks_no_gate_that_is_still_to_answer() {
+    let mut world = World::new(plan());
+    assert_eq!(world.asked(), GATES);
+    world.operator(override_of("disk")).unwrap();
+    assert_eq!(world.asked(), [""; 0], "both have been asked");
+    world.answers(&[("agent_version", Pass)]);
+    // Silent for too long, it is asked by nobody any more; the one that held is asked again.
+    world.pass(world.rollout.plan().limits.progress_deadline);
+    world.operator(override_of("clock_skew")).unwrap();
+    assert_eq!(world.asked(), ["agent_version"]);
+}
+
+#[test]
 fn a_gate_that_never_answers_is_a_question_for_a_person() {
     let mut world = World::new(plan());
     world.asked();
