@@ -51,6 +51,15 @@ pub fn counts(bed: &Bed, what: &str) -> (usize, usize) {
     (all.len(), all.iter().filter(|row| row.done).count())
 }
 
+/// The same, of one host.
+#[must_use]
+#[track_caller]
+pub fn counts_on(bed: &Bed, what: &str, host: &str) -> (usize, usize) {
+    let here = |row: &Operation| row.what == what && row.host == host;
+    let all: Vec<_> = operations(bed).into_iter().filter(here).collect();
+    (all.len(), all.iter().filter(|row| row.done).count())
+}
+
 /// The migrations that are applied, in order.
 #[must_use]
 #[track_caller]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dv_e2e::{
     database::{self, Lock},
-    held::{forget, let_go, reached, turn},
+    held::{forget, hold, in_the_middle_of_its_restart, let_go, reached, release, turn},
     machine::Machine,
     manifest::{Manifest, Shape},
     scenario::Scenario,
@@ -41,6 +41,10 @@ const MIGRATE: Step = Step { name: "migrate", host: "h2", knob: "upgrade", what:
 const DOWNGRADE: Step =
     Step { name: "downgrade", host: "h2", knob: "downgrade", what: "db downgrade" };
 const RESTORE: Step = Step { name: "restore", host: "h1", knob: "restore", what: "backup restore" };
+/// A command like any other to dv. That it is a backup, on a host where no other is made, lets it be watched and held.
+const RUN: Step = Step { name: "run-5", host: "h4", knob: "backup", what: "backup create" };
+const UNDO_RUN: Step =
+    Step { name: "undo-run-5", host: "h4", knob: "restore", what: "backup restore" };
 
 impl Step {
     fn before(&self) -> String {
@@ -54,8 +58,10 @@ impl Step {
 
 /// In front of each step but the first another waits here, until the test lets it go.
 const THRESHOLD: (&str, &str) = ("h3", "check-hold-before");
-/// Where the smoke test logs in.
-const SMOKED: (&str, &str) = ("h5", "login-hold");
+/// The smoke tests, and where they log in.
+const SMOKE_CANARY: (&str, &str) = ("smoke-canary", "h1");
+const SMOKE: (&str, &str) = ("smoke", "h5");
+const LOGIN: &str = "login-hold";
 
 /// A rollout whose every step that happens once waits for the test.
 struct Held {
@@ -70,9 +76,24 @@ impl Held {
         let look = "[/usr/local/bin/debvisor-release, run, v3-reversible, debvisor-cli, db, check]";
         let threshold =
             format!("run: {{argv: {look}, undo: {look}, once: {{host: {}}}}}", THRESHOLD.0);
+        let tagged = |verb: &str| {
+            format!(
+                "[/usr/local/bin/debvisor-release, run, v3-reversible, debvisor-cli, backup, {verb}, --tag, \"by-run-${{rollout}}\"]"
+            )
+        };
+        let run = format!(
+            "run: {{argv: {}, undo: {}, once: {{host: {}}}}}",
+            tagged("create"),
+            tagged("restore"),
+            RUN.host
+        );
         let manifest = scenario
             .playbook(["{host: h1}", "{host: h2}"])
             .at(1, &threshold)
+            .at(3, &threshold)
+            .at(4, &run)
+            .with("canary", "1")
+            .with("auto_promote", "true")
             .with("max_parallel", "100%")
             .with("min_healthy_time", "0s");
         scenario.baseline(&manifest, "v2");
@@ -118,11 +139,21 @@ impl Held {
     fn is_told(&self, step: &Step) {
         reached(self.host(THRESHOLD.0), THRESHOLD.1);
         self.hold(step);
+        // A coordinator that has just begun is dialled again in time, and one that hears nothing tells nothing.
+        until(SOON, "five hosts to be in contact", || self.scenario.dvctl.all_connected());
         self.host(step.host).freeze(AGENT);
         self.pass_threshold();
         self.once(step.name, "to be told", |once| once.state == OnceState::Working);
-        let begun = database::counts(&self.scenario.bed, step.what).0;
+        // What comes in front of the next one waits too.
+        turn(self.host(THRESHOLD.0), THRESHOLD.1, "");
+        let begun = self.counts(step).0;
         assert_eq!(begun, 0, "{} has not begun", step.name);
+    }
+
+    /// How often a step was begun on its host, and how often it was done.
+    #[track_caller]
+    fn counts(&self, step: &Step) -> (usize, usize) {
+        database::counts_on(&self.scenario.bed, step.what, step.host)
     }
 
     /// Waits until the coordinator answers and says this of something that happens once.
@@ -184,32 +215,63 @@ impl Held {
         self.once(step.name, "to be done", |once| {
             once.state == OnceState::Done && once.resolved_by.is_none()
         });
-        assert_eq!(database::counts(&self.scenario.bed, step.what), (1, 1), "{}", step.name);
+        assert_eq!(self.counts(step), (1, 1), "{}", step.name);
     }
 
-    /// The coordinator dies when the smoke test has ended and its end was told to nobody.
+    /// The host starts the new version and waits in it: the smoke test comes next.
     #[track_caller]
-    fn coordinator_dies_around_the_smoke_test(&self) {
-        let host = self.host(SMOKED.0);
-        reached(host, SMOKED.1);
-        let told = self.once("smoke", "to be under way", |once| once.state == OnceState::Working);
+    fn is_before_the_smoke_test(&self, host: &Machine) {
+        in_the_middle_of_its_restart(host);
+        turn(host, LOGIN, "");
+    }
+
+    /// The coordinator dies right before a smoke test, in the middle of it, and when it has ended and its end was told
+    /// to nobody. It logged in once.
+    #[track_caller]
+    fn coordinator_dies_around_the_smoke_test(&self, (name, host): (&str, &str)) {
+        let host = self.host(host);
+        self.is_before_the_smoke_test(host);
+        self.kill_coordinator();
+        release(host);
+        reached(host, LOGIN);
+        self.kill_coordinator();
+        let told = self.once(name, "to be under way", |once| once.state == OnceState::Working);
         self.coordinator().freeze(COORDINATOR);
-        let_go(host, SMOKED.1);
+        let_go(host, LOGIN);
         ended_on(host, told.command.expect("it was told"));
         self.kill_coordinator();
-        self.once("smoke", "to be done", |once| once.state == OnceState::Done);
+        self.once(name, "to be done", |once| {
+            once.state == OnceState::Done && once.resolved_by.is_none()
+        });
+        assert_eq!(pages(host), 3, "{name}: the form, the log-in and the dashboard, once");
     }
 
-    /// The agent dies while the smoke test logs in: a session writes, so it is not begun again by itself.
+    /// The agent dies right before a smoke test, and nobody is asked; then while it logs in, and when it has logged in:
+    /// a session writes, so it is not begun again by itself.
     #[track_caller]
-    fn agent_dies_in_the_smoke_test(&self) {
-        let host = self.host(SMOKED.0);
-        reached(host, SMOKED.1);
+    fn agent_dies_around_the_smoke_test(&self, (name, host): (&str, &str)) {
+        let host = self.host(host);
+        self.is_before_the_smoke_test(host);
         host.replace(AGENT);
-        let_go(host, SMOKED.1);
-        self.once("smoke", "to be asked about", |once| once.state == OnceState::Unknown);
-        self.resolve("smoke", "not-done");
-        self.once("smoke", "to be done", |once| once.state == OnceState::Done);
+        release(host);
+        reached(host, LOGIN);
+        host.replace(AGENT);
+        self.asks_about(name);
+        let_go(host, LOGIN);
+        served(host, 2);
+        turn(host, LOGIN, "");
+        self.resolve(name, "not-done");
+        reached(host, LOGIN);
+        host.freeze(AGENT);
+        let_go(host, LOGIN);
+        served(host, 4);
+        host.replace(AGENT);
+        self.asks_about(name);
+        self.resolve(name, "done");
+        self.once(name, "to be done", |once| {
+            once.state == OnceState::Done && once.resolved_by.is_some()
+        });
+        assert_eq!(pages(host), 4, "{name} is not begun again");
     }
 
     /// The agent dies when a step is told and not begun, and nobody is asked; then at every moment of it.
@@ -229,8 +291,8 @@ impl Held {
         reached(host, &step.before());
         // Begun, its work still to come.
         host.replace(AGENT);
-        self.asks_about(step);
-        assert_eq!(database::counts(bed, step.what), (1, 0), "{} is not begun again", step.name);
+        self.asks_about(step.name);
+        assert_eq!(self.counts(step), (1, 0), "{} is not begun again", step.name);
         forget(host, &step.before());
         self.resolve(step.name, "not-done");
         // In the middle of its work.
@@ -239,36 +301,34 @@ impl Held {
         let_go(host, &step.before());
         lock.is_waited_for();
         host.replace(AGENT);
-        self.asks_about(step);
+        self.asks_about(step.name);
         lock.release();
-        assert_eq!(database::counts(bed, step.what), (2, 0), "{} is not begun again", step.name);
+        assert_eq!(self.counts(step), (2, 0), "{} is not begun again", step.name);
         self.resolve(step.name, "not-done");
         // Its work done, and the end told to nobody.
         reached(host, &step.after());
         host.freeze(AGENT);
         let_go(host, &step.after());
-        until(SOON, &format!("{} to be done", step.name), || {
-            match database::counts(bed, step.what) {
-                (3, 1) => Ok(()),
-                seen => Err(format!("{seen:?}")),
-            }
+        until(SOON, &format!("{} to be done", step.name), || match self.counts(step) {
+            (3, 1) => Ok(()),
+            seen => Err(format!("{seen:?}")),
         });
         host.replace(AGENT);
-        self.asks_about(step);
+        self.asks_about(step.name);
         self.resolve(step.name, "done");
         self.once(step.name, "to be done", |once| {
             once.state == OnceState::Done && once.resolved_by.is_some()
         });
-        assert_eq!(database::counts(bed, step.what), (3, 1), "{} is not begun again", step.name);
+        assert_eq!(self.counts(step), (3, 1), "{} is not begun again", step.name);
     }
 
     /// Waits until the rollout has stopped and asks whether a step was done.
     #[track_caller]
-    fn asks_about(&self, step: &Step) {
-        until(SOON, &format!("somebody to be asked about {}", step.name), || {
+    fn asks_about(&self, step: &str) {
+        until(SOON, &format!("somebody to be asked about {step}"), || {
             let report = self.scenario.try_report()?;
             match &report.state {
-                State::Paused(PauseWhy::OnceUnknown { once, .. }) if once == step.name => Ok(()),
+                State::Paused(PauseWhy::OnceUnknown { once, .. }) if once == step => Ok(()),
                 state => Err(format!("{state:?}")),
             }
         });
@@ -302,6 +362,23 @@ impl Held {
     }
 }
 
+/// How many pages the service has shown on a host since its start.
+fn pages(host: &Machine) -> usize {
+    let metrics = host.exec(&["curl", "--silent", "http://127.0.0.1:8080/metrics"]).ok();
+    let counters = metrics.lines().filter(|line| line.starts_with("debvisor_requests_total{"));
+    let count = |line: &str| line.rsplit(' ').next().and_then(|n| n.parse::<usize>().ok());
+    counters.map(|line| count(line).expect("a counter counts")).sum()
+}
+
+/// Waits until the service has shown so many pages.
+#[track_caller]
+fn served(host: &Machine, count: usize) {
+    until(SOON, &format!("{} to have shown {count} pages", host.name), || match pages(host) {
+        seen if seen == count => Ok(()),
+        seen => Err(seen.to_string()),
+    });
+}
+
 /// Waits until the host's own record of a command says how it ended.
 #[track_caller]
 fn ended_on(host: &Machine, command: CommandId) {
@@ -314,7 +391,8 @@ fn ended_on(host: &Machine, command: CommandId) {
 #[test]
 fn a_coordinator_that_dies_around_each_step_that_happens_once_has_it_done_once() {
     let held = Held::begin("once-coordinator");
-    turn(held.host(SMOKED.0), SMOKED.1, "");
+    hold(held.host(SMOKE_CANARY.1));
+    hold(held.host(SMOKE.1));
     held.hold(&BACKUP);
     held.start(&[]);
     // It comes first, so nothing can wait in front of it: begun, its work still to come.
@@ -322,11 +400,15 @@ fn a_coordinator_that_dies_around_each_step_that_happens_once_has_it_done_once()
     held.kill_coordinator();
     held.coordinator_dies_during(&BACKUP);
     held.coordinator_dies_around(&MIGRATE);
-    held.coordinator_dies_around_the_smoke_test();
+    held.coordinator_dies_around(&RUN);
+    held.coordinator_dies_around_the_smoke_test(SMOKE_CANARY);
+    held.coordinator_dies_around_the_smoke_test(SMOKE);
     held.ended(Verdict::Succeeded);
     held.scenario.all_run(Shape::Unit, "v3-reversible");
 
+    held.hold(&UNDO_RUN);
     held.roll_back(&[]);
+    held.coordinator_dies_during(&UNDO_RUN);
     held.coordinator_dies_around(&DOWNGRADE);
     held.ended(Verdict::Succeeded);
     held.is_back_at_v2();
@@ -343,19 +425,24 @@ fn a_coordinator_that_dies_around_each_step_that_happens_once_has_it_done_once()
 #[test]
 fn an_agent_that_dies_around_each_step_that_happens_once_leaves_a_question() {
     let held = Held::begin("once-agent");
-    turn(held.host(SMOKED.0), SMOKED.1, "");
+    hold(held.host(SMOKE_CANARY.1));
+    hold(held.host(SMOKE.1));
     held.hold(&BACKUP);
     held.start(&[]);
     held.agent_dies_during(&BACKUP);
     held.agent_dies_around(&MIGRATE);
-    held.agent_dies_in_the_smoke_test();
+    held.agent_dies_around(&RUN);
+    held.agent_dies_around_the_smoke_test(SMOKE_CANARY);
+    held.agent_dies_around_the_smoke_test(SMOKE);
     let id = held.ended(Verdict::Succeeded).rollout.to_string();
     held.scenario.all_run(Shape::Unit, "v3-reversible");
 
     // What the migrations did only a person has said, and not in full: nothing is guessed from it.
     let refused = held.scenario.dvctl.run(&["rollback", &held.scenario.service]).exits(3);
     assert!(refused.stderr.contains("nobody knows what the migrations"), "{refused}");
+    held.hold(&UNDO_RUN);
     held.roll_back(&["--restore-backup", "--confirm", &id]);
+    held.agent_dies_during(&UNDO_RUN);
     held.agent_dies_around(&RESTORE);
     held.ended(Verdict::Succeeded);
     held.is_back_at_v2();
