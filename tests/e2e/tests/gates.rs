@@ -1,5 +1,7 @@
 //! What is asked before anything is touched: each gate failing, not able to tell, and overridden.
 
+use std::time::{Duration, Instant};
+
 use dv_e2e::{
     forge::{Forge, REVIEWED, UNSEEN},
     manifest::{Manifest, Shape},
@@ -42,6 +44,15 @@ impl Gates {
         gates.push((gate, yaml));
         let lines: String =
             gates.iter().map(|(name, yaml)| format!("\n  {name}: {yaml}")).collect();
+        self.manifest.clone().section("gates", &lines)
+    }
+
+    /// All of them content, of which two ask another forge.
+    fn at(&self, forge: &str) -> Manifest {
+        let ours = self.good().to_string();
+        assert!(ours.contains("forge: github"), "there is a forge to replace: {ours}");
+        let [reviewed, tests] = [GOOD[0].1, GOOD[1].1].map(|yaml| yaml.replace("github", forge));
+        let lines = format!("\n  reviewed: {reviewed}\n  tests: {tests}");
         self.manifest.clone().section("gates", &lines)
     }
 
@@ -121,6 +132,52 @@ fn each_gate_that_fails_ends_the_rollout_before_anything_is_touched() {
     let overridden = ["--override", "tests", "--reason", "the runner has no disk left"];
     let ran = gates.start(&gates.good(), &overridden).exits(0);
     assert!(ran.stdout.contains("OVERRIDDEN") && ran.stdout.contains("no disk left"), "{ran}");
+    gates.scenario.all_run(Shape::Unit, "v2");
+}
+
+#[test]
+fn gitlab_and_gitea_fail_do_not_answer_and_are_overridden() {
+    let gates = Gates::begin("gates-forges");
+    for name in ["gitlab", "gitea"] {
+        gates.scenario.baseline(&gates.manifest, "v1");
+        let mut forge = Forge::begin(&gates.scenario.bed, "v2");
+        let manifest = gates.at(name);
+        forge.says(|state| state["checks"][1]["result"] = json!("failure"));
+        gates.fails("tests", &manifest);
+        forge.says(|state| {
+            state["checks"][1]["result"] = json!("success");
+            // It stands on the branch, and no pull request brought it.
+            state["pulls"] = json!([]);
+        });
+        gates.fails("reviewed", &manifest);
+
+        forge.stop();
+        gates.start(&manifest, &[]).exits(7);
+        gates.cannot_tell("reviewed");
+        gates.say(&["override", "reviewed", "--reason", "I have reviewed it"]).exits(0);
+        gates.say(&["watch"]).exits(7);
+        gates.cannot_tell("tests");
+        gates.say(&["override", "tests", "--reason", "I have run them"]).exits(0);
+        let ran = gates.say(&["watch"]).exits(0);
+        assert!(ran.stdout.contains("I have run them"), "who went on and why is kept\n{ran}");
+        gates.scenario.all_run(Shape::Unit, "v2");
+    }
+}
+
+#[test]
+fn a_forge_that_accepts_and_never_answers_is_not_waited_for_without_end() {
+    let gates = Gates::begin("gates-hang");
+    let mut forge = Forge::begin(&gates.scenario.bed, "v2");
+    forge.says(|state| state["faults"] = json!([{"path": ".", "answer": "hang"}]));
+    let began = Instant::now();
+    gates.start(&gates.good(), &[]).exits(7);
+    assert!(began.elapsed() >= Duration::from_secs(20), "it was waited for");
+    gates.cannot_tell("reviewed");
+    gates.say(&["override", "reviewed", "--reason", "I have reviewed it"]).exits(0);
+    gates.say(&["watch"]).exits(7);
+    gates.cannot_tell("tests");
+    gates.say(&["override", "tests", "--reason", "I have run them"]).exits(0);
+    gates.say(&["watch"]).exits(0);
     gates.scenario.all_run(Shape::Unit, "v2");
 }
 

@@ -92,9 +92,18 @@ fn slowness_is_seen_by_a_prometheus() {
 
 #[test]
 fn a_good_release_over_itself_is_left_alone_ten_times() {
-    let scenario = Scenario::begin("over-itself");
-    let manifest =
-        watched(&scenario, METRICS, ["4s", "3s", "500ms"]).with("min_healthy_time", "0s");
+    left_alone_ten_times("over-itself", METRICS, ["4s", "3s", "500ms"]);
+}
+
+#[test]
+fn a_good_release_over_itself_is_left_alone_by_a_prometheus_ten_times() {
+    left_alone_ten_times("over-itself-prometheus", PROMETHEUS, ["4s", "4s", "2s"]);
+}
+
+#[track_caller]
+fn left_alone_ten_times(name: &str, source: &str, windows: [&str; 3]) {
+    let scenario = Scenario::begin(name);
+    let manifest = watched(&scenario, source, windows).with("min_healthy_time", "0s");
     scenario.baseline(&manifest, "v2");
     let _load = Load::start(&scenario.bed, RATE);
     for time in 1..=10 {

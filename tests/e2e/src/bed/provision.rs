@@ -48,6 +48,8 @@ pub(crate) fn coordinator(bed: &Bed, package: &Path, dvctl: &Path) -> Result<Str
 const SOURCES: &str = "\
 forges:
   github: {kind: github, url: \"http://127.0.0.1:8099/api/v3\", token_file: /etc/dv-coordinator/forge.token}
+  gitlab: {kind: gitlab, url: \"http://127.0.0.1:8099\", token_file: /etc/dv-coordinator/forge.token}
+  gitea: {kind: gitea, url: \"http://127.0.0.1:8099\", token_file: /etc/dv-coordinator/forge.token}
 prometheus:
   main: {url: \"http://database.bed:9090\"}
 ";
