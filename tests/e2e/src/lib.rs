@@ -7,6 +7,7 @@
 //!                              ├── held: places where the service waits
 //!                              ├── database: what was done to it, and a lock
 //!                              ├── forge: what gates ask
+//!                              ├── clock: one that is wrong
 //!                              ├── load: visitors, for the monitor to see
 //!                              ├── counts: what was started on a host, by its own journal
 //!                              └── scenario: one test's known beginning
@@ -20,6 +21,7 @@
 )]
 
 pub mod bed;
+pub mod clock;
 pub mod counts;
 pub mod database;
 pub mod docker;

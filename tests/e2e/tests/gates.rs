@@ -3,14 +3,19 @@
 use std::time::{Duration, Instant};
 
 use dv_e2e::{
+    clock::WrongClock,
     forge::{Forge, REVIEWED, UNSEEN},
     manifest::{Manifest, Shape},
     scenario::Scenario,
     shell::Ran,
+    wait::until,
 };
-use dv_types::{record::PauseWhy, report::State};
+use dv_types::{gate::Answer, record::PauseWhy, report::State};
 use jiff::{ToSpan, Zoned};
 use serde_json::{Value, json};
+
+const SOON: Duration = Duration::from_secs(30);
+const AGENT: &str = "dv-agent.service";
 
 /// Every gate, and all of them content.
 const GOOD: [(&str, &str); 5] = [
@@ -42,6 +47,11 @@ impl Gates {
     fn with(&self, gate: &str, yaml: &str) -> Manifest {
         let mut gates: Vec<_> = GOOD.into_iter().filter(|(name, _)| *name != gate).collect();
         gates.push((gate, yaml));
+        self.asking(&gates)
+    }
+
+    /// The manifest with these gates.
+    fn asking(&self, gates: &[(&str, &str)]) -> Manifest {
         let lines: String =
             gates.iter().map(|(name, yaml)| format!("\n  {name}: {yaml}")).collect();
         self.manifest.clone().section("gates", &lines)
@@ -52,8 +62,7 @@ impl Gates {
         let ours = self.good().to_string();
         assert!(ours.contains("forge: github"), "there is a forge to replace: {ours}");
         let [reviewed, tests] = [GOOD[0].1, GOOD[1].1].map(|yaml| yaml.replace("github", forge));
-        let lines = format!("\n  reviewed: {reviewed}\n  tests: {tests}");
-        self.manifest.clone().section("gates", &lines)
+        self.asking(&[("reviewed", &reviewed), ("tests", &tests)])
     }
 
     fn good(&self) -> Manifest {
@@ -128,17 +137,46 @@ fn each_gate_that_fails_ends_the_rollout_before_anything_is_touched() {
     });
     gates.fails("tests", &gates.good());
 
-    // And a person may go on in spite of it, loudly.
-    let overridden = ["--override", "tests", "--reason", "the runner has no disk left"];
-    let ran = gates.start(&gates.good(), &overridden).exits(0);
+    // The clock of one host is wrong.
+    let _clock = WrongClock::on(gates.scenario.host("h4"), "+90s");
+    let connected = || gates.scenario.dvctl.all_connected();
+    until(SOON, "five hosts to be in contact", connected);
+    forge.says(|state| state["checks"][1]["result"] = json!("success"));
+    gates.fails("clock_skew", &gates.good());
+
+    // And a person may go on in spite of all of them, loudly.
+    forge.says(|state| {
+        moved_to(state, UNSEEN);
+        state["checks"][1]["result"] = json!("failure");
+    });
+    let bad = [
+        GOOD[0],
+        GOOD[1],
+        ("disk", "{path: /var/lib, free: 900TiB}"),
+        ("clock_skew", "5s"),
+        ("agent_version", "\"99.0.0\""),
+        ("freeze", &freeze()),
+    ];
+    let overrides: Vec<_> = bad.iter().flat_map(|(gate, _)| ["--override", gate]).collect();
+    let reason = ["--reason", "the runner has no disk left"];
+    let ran = gates.start(&gates.asking(&bad), &[&overrides[..], &reason].concat()).exits(0);
     assert!(ran.stdout.contains("OVERRIDDEN") && ran.stdout.contains("no disk left"), "{ran}");
+    for (gate, _) in bad {
+        let said = format!("gate {gate}: OVERRIDDEN by admin");
+        assert!(ran.stdout.contains(&said), "who went on in spite of {gate}\n{ran}");
+    }
     gates.scenario.all_run(Shape::Unit, "v2");
 }
 
 #[test]
 fn gitlab_and_gitea_fail_do_not_answer_and_are_overridden() {
     let gates = Gates::begin("gates-forges");
-    for name in ["gitlab", "gitea"] {
+    // It stands on the branch, and no merge request brought it; it was merged, and nobody has approved it.
+    let unseen: [(&str, fn(&mut Value)); 2] = [
+        ("gitlab", |state| state["pulls"] = json!([])),
+        ("gitea", |state| state["pulls"][0]["reviews"] = json!([])),
+    ];
+    for (name, unseen) in unseen {
         gates.scenario.baseline(&gates.manifest, "v1");
         let mut forge = Forge::begin(&gates.scenario.bed, "v2");
         let manifest = gates.at(name);
@@ -146,8 +184,7 @@ fn gitlab_and_gitea_fail_do_not_answer_and_are_overridden() {
         gates.fails("tests", &manifest);
         forge.says(|state| {
             state["checks"][1]["result"] = json!("success");
-            // It stands on the branch, and no pull request brought it.
-            state["pulls"] = json!([]);
+            unseen(state);
         });
         gates.fails("reviewed", &manifest);
 
@@ -209,5 +246,39 @@ fn a_gate_that_cannot_tell_waits_for_a_person() {
     gates.say(&["resume"]).exits(0);
     let ran = gates.say(&["watch"]).exits(0);
     assert!(ran.stdout.contains("I have reviewed it"), "who went on and why is kept\n{ran}");
+    gates.scenario.all_run(Shape::Unit, "v2");
+}
+
+#[test]
+fn a_host_that_does_not_say_waits_for_a_person() {
+    let gates = Gates::begin("gates-host");
+    let connected = || gates.scenario.dvctl.all_connected();
+    let forge = Forge::begin(&gates.scenario.bed, "v2");
+    forge.stop();
+    gates.start(&gates.good(), &[]).exits(7);
+    forge.start();
+    // It has just been heard, and says nothing any more. All gates are asked again.
+    let host = gates.scenario.host("h4");
+    host.freeze(AGENT);
+    gates.say(&["resume"]).exits(0);
+    gates.say(&["watch"]).exits(7);
+    let asked = gates.scenario.report().gates.into_iter();
+    let unclear =
+        asked.filter(|g| g.answer.as_ref().is_some_and(|a| a.answer == Answer::CannotTell));
+    let mut unclear: Vec<_> = unclear.map(|g| g.gate).collect();
+    unclear.sort();
+    assert_eq!(unclear, ["clock_skew", "disk"], "what only the host can say");
+    host.thaw(AGENT);
+    until(SOON, "five hosts to be in contact", connected);
+    // Where one is overridden, the other may be asked again, and hears the host.
+    for gate in unclear {
+        if matches!(gates.scenario.report().state, State::Paused(_)) {
+            gates.cannot_tell(&gate);
+            gates.say(&["override", &gate, "--reason", "I have looked"]).exits(0);
+            gates.say(&["watch"]);
+        }
+    }
+    let ran = gates.say(&["watch"]).exits(0);
+    assert!(ran.stdout.contains("I have looked"), "who went on and why is kept\n{ran}");
     gates.scenario.all_run(Shape::Unit, "v2");
 }
