@@ -171,12 +171,7 @@ fn each_gate_that_fails_ends_the_rollout_before_anything_is_touched() {
 #[test]
 fn gitlab_and_gitea_fail_do_not_answer_and_are_overridden() {
     let gates = Gates::begin("gates-forges");
-    // It stands on the branch, and no merge request brought it; it was merged, and nobody has approved it.
-    let unseen: [(&str, fn(&mut Value)); 2] = [
-        ("gitlab", |state| state["pulls"] = json!([])),
-        ("gitea", |state| state["pulls"][0]["reviews"] = json!([])),
-    ];
-    for (name, unseen) in unseen {
+    for name in ["gitlab", "gitea"] {
         gates.scenario.baseline(&gates.manifest, "v1");
         let mut forge = Forge::begin(&gates.scenario.bed, "v2");
         let manifest = gates.at(name);
@@ -184,7 +179,11 @@ fn gitlab_and_gitea_fail_do_not_answer_and_are_overridden() {
         gates.fails("tests", &manifest);
         forge.says(|state| {
             state["checks"][1]["result"] = json!("success");
-            unseen(state);
+            // It stands on the branch, and no merge request brought it; or it was merged, and nobody has approved it.
+            match name {
+                "gitlab" => state["pulls"] = json!([]),
+                _ => state["pulls"][0]["reviews"] = json!([]),
+            }
         });
         gates.fails("reviewed", &manifest);
 
