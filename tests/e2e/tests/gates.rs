@@ -206,13 +206,14 @@ fn a_forge_that_accepts_and_never_answers_is_not_waited_for_without_end() {
     let mut forge = Forge::begin(&gates.scenario.bed, "v2");
     forge.says(|state| state["faults"] = json!([{"path": ".", "answer": "hang"}]));
     let began = Instant::now();
-    gates.start(&gates.good(), &[]).exits(7);
-    assert!(began.elapsed() >= Duration::from_secs(20), "it was waited for");
+    gates.start(&gates.asking(&GOOD[..1]), &[]).exits(7);
+    let waited = began.elapsed();
+    assert!(
+        (20..60).contains(&waited.as_secs()),
+        "it was waited for, and not for long: {waited:?}"
+    );
     gates.cannot_tell("reviewed");
     gates.say(&["override", "reviewed", "--reason", "I have reviewed it"]).exits(0);
-    gates.say(&["watch"]).exits(7);
-    gates.cannot_tell("tests");
-    gates.say(&["override", "tests", "--reason", "I have run them"]).exits(0);
     gates.say(&["watch"]).exits(0);
     gates.scenario.all_run(Shape::Unit, "v2");
 }
