@@ -1,6 +1,6 @@
 //! What the machine is told.
 
-use dv_types::{GateAnswer, HostName, Outcome, Sample, record::Verb};
+use dv_types::{GateAnswer, HostName, Outcome, Sample, Timestamp, record::Verb};
 
 /// Something that happened outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum Event {
     Connected {
         /// The host.
         host: HostName,
+        /// When it enrolled last. Whatever it was told before that, the host that has enrolled since may not know.
+        enrolled: Timestamp,
     },
     /// A host's agent is out of contact.
     Disconnected {

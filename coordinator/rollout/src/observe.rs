@@ -38,9 +38,10 @@ impl Rollout {
                 let fact = || Fact::Sampled { sample: sample.clone() };
                 Ok(awaited.then(fact).into_iter().collect())
             }
-            (Event::Connected { host }, _) => {
+            (Event::Connected { host, enrolled }, _) => {
                 self.known_or_helper(host)?;
-                Ok(vec![Fact::Connected { host: host.clone() }])
+                let lost = self.forgotten_once(host, *enrolled);
+                Ok(lost.into_iter().chain([Fact::Connected { host: host.clone() }]).collect())
             }
             (Event::Disconnected { host }, _) => {
                 self.known_or_helper(host)?;

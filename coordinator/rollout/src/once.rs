@@ -154,6 +154,19 @@ impl Rollout {
         Some(Fact::OnceLost { once: k as u32, known })
     }
 
+    /// A host that has enrolled anew since it was told a step has no record of it, and would do it a second time.
+    pub(crate) fn forgotten_once(&self, host: &HostName, enrolled: Timestamp) -> Option<Fact> {
+        let (k, flight) = self.once_in_flight()?;
+        let forgotten = flight.host == *host && flight.since < enrolled;
+        let known = || {
+            let told = self.once_told(k, flight);
+            format!(
+                "{told}, and has enrolled anew at {enrolled:.0}: what it did before is not known"
+            )
+        };
+        forgotten.then(|| Fact::OnceLost { once: k as u32, known: known() })
+    }
+
     /// What is known of a command without an answer.
     fn once_told(&self, k: usize, flight: &Flight) -> String {
         let operation = &self.plan.once[k].operation;

@@ -49,7 +49,7 @@ async fn due() -> (Arc<Rollouts>, RolloutId) {
     let host = plan.hosts[0].name.clone();
     let begin = [
         Event::Start { by: "somebody".to_owned(), reason: None, overrides: Vec::new() },
-        Event::Connected { host: host.clone() },
+        Event::Connected { host: host.clone(), enrolled: now },
     ];
     let mut records = Vec::new();
     let begun = machine.turn(journal.epoch(), now, begin).step;

@@ -217,7 +217,11 @@ impl<'a> Driver<'a> {
                 None => self.sessions.remove(&host),
             };
             match (before, now) {
-                (before, Some(_)) if before != now => events.push(Event::Connected { host }),
+                (before, Some(_)) if before != now => {
+                    let enrolled = self.rollouts.fleet.record(&host).map(|known| known.enrolled);
+                    let enrolled = enrolled.unwrap_or_default();
+                    events.push(Event::Connected { host, enrolled });
+                }
                 (Some(_), None) => events.push(Event::Disconnected { host }),
                 _ => {}
             }

@@ -229,6 +229,32 @@ fn its_host_vanishes_and_nobody_knows() {
     }
 }
 
+/// A new machine has the host's name: what the old one did, it does not know, and would do it again.
+#[test]
+fn its_host_is_made_anew_and_nobody_knows() {
+    for (on, _) in places() {
+        let mut world = world(&json!({}), &on);
+        let n = world.up_to("migrate");
+        world.pass(Span::from_secs(1));
+        world.disconnect(n);
+        world.replace(n);
+        let PauseWhy::OnceUnknown { once, known } = world.paused() else { panic!() };
+        assert_eq!(once, "migrate");
+        assert!(known.contains("and has enrolled anew at "), "{known}");
+        assert!(world.agents[&host(n)].inbox.is_empty(), "it is not told");
+        // Nor by a new coordinator.
+        world.crash();
+        world.reconnect();
+        world.pass(Span::from_secs(7200));
+        assert!(world.agents[&host(n)].inbox.is_empty(), "it is not told");
+        assert_eq!(world.told("migrate").len(), 1);
+        world.resolve("migrate", true).unwrap();
+        world.run(done);
+        assert_eq!(world.report().state, State::Ended(Verdict::Succeeded));
+        assert_eq!((world.carried_out(is_migrate), world.told("migrate").len()), (0, 1));
+    }
+}
+
 /// The connection was lost and is back, and the migration goes on all the while.
 #[test]
 fn a_host_in_the_middle_of_it_is_not_told_to_stop() {

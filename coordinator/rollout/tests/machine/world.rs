@@ -24,6 +24,7 @@ pub(crate) const EPOCH: Epoch = Epoch(1);
 #[derive(Debug, Default)]
 pub(crate) struct Agent {
     pub(crate) connected: bool,
+    pub(crate) enrolled: Timestamp,
     /// Sent, and not carried out.
     pub(crate) inbox: BTreeMap<CommandId, Command>,
     pub(crate) outcomes: BTreeMap<CommandId, Outcome>,
@@ -147,8 +148,9 @@ impl World {
         let start = Event::Start { by: "alice".to_owned(), reason: None, overrides: Vec::new() };
         let mut events = vec![start];
         for name in hosts {
-            self.agents.get_mut(&name).unwrap().connected = true;
-            events.push(Event::Connected { host: name });
+            let agent = self.agents.get_mut(&name).unwrap();
+            agent.connected = true;
+            events.push(Event::Connected { enrolled: agent.enrolled, host: name });
         }
         self.turn(events);
     }
@@ -287,9 +289,18 @@ impl World {
     }
 
     pub(crate) fn connect(&mut self, n: usize) {
-        self.agents.get_mut(&host(n)).unwrap().connected = true;
-        self.turn(vec![Event::Connected { host: host(n) }]);
+        let agent = self.agents.get_mut(&host(n)).unwrap();
+        agent.connected = true;
+        let enrolled = agent.enrolled;
+        self.turn(vec![Event::Connected { host: host(n), enrolled }]);
         self.report_outcomes(n);
+    }
+
+    /// A machine of the same name comes in the place of `n`, and knows nothing of what that was told.
+    pub(crate) fn replace(&mut self, n: usize) {
+        let enrolled = self.now;
+        self.agents.insert(host(n), Agent { enrolled, ..Agent::default() });
+        self.connect(n);
     }
 
     /// The connection is cut; what was under way is still carried out by the agent.
