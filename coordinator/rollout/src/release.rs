@@ -52,7 +52,7 @@ pub fn takes_back(release: &Release, member: usize) -> bool {
 
 fn forward(release: &Release, members: &[MemberState]) -> Next {
     let gone_wrong = |state: &MemberState| {
-        !matches!(state, MemberState::Pending | MemberState::UnderWay(_) | MemberState::Succeeded)
+        !state.has_succeeded() && !matches!(state, MemberState::Pending | MemberState::UnderWay(_))
     };
     if let Some(because) = members.iter().position(gone_wrong) {
         // Who ends a rollout by hand wants everything to stay as it is.
@@ -61,7 +61,7 @@ fn forward(release: &Release, members: &[MemberState]) -> Next {
     }
     let succeeded = |service: &ServiceName| {
         let at = release.members.iter().position(|member| member.service() == service);
-        at.is_some_and(|at| members[at] == MemberState::Succeeded)
+        at.is_some_and(|at| members[at].has_succeeded())
     };
     let ready = |i: &usize| {
         members[*i] == MemberState::Pending && release.members[*i].after.iter().all(succeeded)
@@ -69,7 +69,7 @@ fn forward(release: &Release, members: &[MemberState]) -> Next {
     let ready: Vec<_> = (0..members.len()).filter(ready).collect();
     if !ready.is_empty() {
         Next::Begin(ready)
-    } else if members.iter().all(|state| *state == MemberState::Succeeded) {
+    } else if members.iter().all(MemberState::has_succeeded) {
         Next::End(Ending::Succeeded)
     } else {
         Next::Wait
@@ -195,6 +195,18 @@ mod tests {
         for (members, wanted) in steps {
             assert_eq!(back(members.clone()), wanted, "{members:?}");
         }
+    }
+
+    #[test]
+    fn what_changed_nothing_holds_nothing_up() {
+        use MemberState::Unchanged;
+        assert_eq!(forward([Unchanged, Pending, Pending, Pending]), Next::Begin(vec![1, 2]));
+        let all = [Unchanged, Succeeded, Unchanged, Succeeded];
+        assert_eq!(forward(all), Next::End(Ending::Succeeded));
+        let failed = forward([Unchanged, Succeeded, Succeeded, FAILED]);
+        assert_eq!(failed, Next::Turn { back: true, because: 3 });
+        assert_eq!(back([Unchanged, Succeeded, Unchanged, Back]), Next::TakeBack(vec![1]));
+        assert_eq!(back([Unchanged, Back, Unchanged, Back]), Next::End(Ending::TakenBack));
     }
 
     #[test]

@@ -107,7 +107,7 @@ async fn reply(rollouts: &Rollouts, plan: &Plan, gate: &str) -> Reply {
     };
     let known = match gate {
         "freeze" => Some(freeze::ask(&gates.freeze, rollouts.clock.now(), jiff::tz::db())),
-        "reachable" => Some(reachable::ask(rollouts, plan)),
+        "reachable" => Some(reachable::ask(rollouts, plan).await),
         "image" => Some(image::ask(rollouts, plan).await),
         "agent_version" => {
             gates.agent_version.as_ref().map(|least| agent_version::ask(rollouts, plan, least))

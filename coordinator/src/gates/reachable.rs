@@ -1,22 +1,67 @@
-//! Every host is in contact, or no more are out of it than the rollout goes on without.
+//! Every host is in contact and answers, or no more do not than the rollout goes on without.
 
-use dv_types::{Plan, gate::Answer};
+use std::time::Duration;
+
+use dv_types::{HostName, Plan, Span, Subject, Timestamp, gate::Answer};
 
 use super::{Reply, poll::Poll};
-use crate::rollouts::Rollouts;
+use crate::{fleet::Question, rollouts::Rollouts};
 
-/// This is known and nobody has to be asked, so that it is never *cannot tell*.
-pub(super) fn ask(rollouts: &Rollouts, plan: &Plan) -> Reply {
+/// By then a host says something, or it is as good as out of contact.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) async fn ask(rollouts: &Rollouts, plan: &Plan) -> Reply {
     let (mut poll, present) = Poll::of(rollouts, plan);
-    let limit = plan.limits.max_unreachable;
-    for host in &present {
-        poll.tell(host, Answer::Pass, "in contact");
-    }
-    if poll.away.len() > limit as usize {
-        for host in std::mem::take(&mut poll.away) {
-            let text = format!("out of contact, and max_unreachable is {limit}");
-            poll.tell(&host, Answer::Fail, text);
+    let question = Question { subjects: vec![Subject::Clock], probing: None };
+    let mut silent = Vec::new();
+    let answers = rollouts.fleet.inspect(&present, question, PATIENCE).await;
+    for host in present {
+        match answers.contains_key(&host) {
+            true => poll.tell(&host, Answer::Pass, "in contact"),
+            false => silent.push(host),
         }
     }
+    let limit = plan.limits.max_unreachable;
+    if silent.len() + poll.away.len() <= limit as usize {
+        poll.away.extend(silent);
+        return poll.reply(limit, "the agent is in contact");
+    }
+    for host in silent {
+        poll.tell(&host, Answer::CannotTell, format!("no answer within {}", Span::from(PATIENCE)));
+    }
+    let lost_after = plan.limits.lost_after;
+    for host in std::mem::take(&mut poll.away) {
+        let (answer, text) = judge(away_since(rollouts, &host), lost_after, rollouts.clock.now());
+        poll.tell(&host, answer, format!("{text}, and max_unreachable is {limit}"));
+    }
     poll.reply(limit, "the agent is in contact")
+}
+
+/// A coordinator that has just begun has heard of nobody yet.
+fn away_since(rollouts: &Rollouts, host: &HostName) -> Timestamp {
+    let view = rollouts.fleet.view();
+    let since = view.iter().find(|known| known.name == *host).and_then(|known| known.since);
+    since.unwrap_or(rollouts.began).max(rollouts.began)
+}
+
+/// Who has been away for a moment only may be back in the next.
+fn judge(since: Timestamp, lost_after: Span, now: Timestamp) -> (Answer, &'static str) {
+    match lost_after.after(since) <= now {
+        true => (Answer::Fail, "out of contact"),
+        false => (Answer::CannotTell, "out of contact for a moment"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_out_of_contact_is_no_answer() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let judge = |now| judge(at(100), Span::from_secs(60), at(now)).0;
+        assert_eq!(judge(101), Answer::CannotTell);
+        assert_eq!(judge(159), Answer::CannotTell);
+        assert_eq!(judge(160), Answer::Fail);
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dv_types::{
-    ReleaseId, Report, RolloutId, ServiceName,
+    Migration, MigrationKind, ReleaseId, Report, RolloutId, ServiceName,
     release::{Leg, MemberReport, MemberState, ReleaseReport},
     report::State,
 };
@@ -42,8 +42,10 @@ fn leg(book: &Book, rollout: Option<RolloutId>) -> Option<Leg> {
     Some(Leg { rollout: header.rollout, state, touched })
 }
 
+/// Whether there is something to take back: an expanding migration stays where the code goes back.
 fn touched(report: &Report) -> bool {
-    report.totals.touched > 0 || !report.migrations.is_empty()
+    let stays = |migration: &Migration| migration.kind == MigrationKind::Expand;
+    report.totals.touched > 0 || !report.migrations.iter().all(stays)
 }
 
 /// The newest releases, of all or with one service.

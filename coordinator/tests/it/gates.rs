@@ -8,10 +8,12 @@ use std::{
 
 use dv_proto::{
     to_json,
-    v1::{OperateRolloutRequest, StartRolloutRequest, control_client::ControlClient},
+    v1::{
+        ListHostsRequest, OperateRolloutRequest, StartRolloutRequest, control_client::ControlClient,
+    },
 };
 use dv_types::{
-    Digest, Fact, Finding, Manifest, Quota, Record, Size, Span,
+    Digest, Fact, Finding, Manifest, Quota, Record, Size, Span, Timestamp,
     gate::Answer,
     manifest::{Disk, Gates, ImageStep, Step, Tests},
     outcome::Tags,
@@ -119,9 +121,23 @@ async fn hosts_out_of_contact_fail_a_gate_and_can_be_gone_without() {
     in_contact(&site, 2).await;
     let mut operator = site.operator();
     let mut manifest = gated(Gates { reachable: true, ..Gates::default() });
-    manifest.strategy.lost_after = Span::from_millis(100);
+    manifest.strategy.lost_after = Span::from_secs(2);
     manifest.strategy.max_unreachable = Quota::Hosts(0);
 
+    // Gone for a moment only, it may be back in the next.
+    let id = operator.begin(&manifest, "1.0").await.unwrap();
+    let (gate, why) = held(&mut operator, &id).await;
+    assert_eq!(gate, "reachable");
+    assert!(why.starts_with("web3: out of contact for a moment"), "{why}");
+    say(&mut operator, &id, &Verb::Abort, "").await.unwrap();
+    operator.follow(&id).await;
+
+    eventually("web3 is lost", async || {
+        let hosts = operator.list_hosts(ListHostsRequest {}).await.ok()?.into_inner().hosts;
+        let since: Timestamp = hosts.iter().find(|host| host.name == "web3")?.since.parse().ok()?;
+        (manifest.strategy.lost_after.after(since) <= Timestamp::now()).then_some(())
+    })
+    .await;
     let id = operator.begin(&manifest, "1.0").await.unwrap();
     let (records, report) = operator.follow(&id).await;
     assert_eq!(report.state, State::Ended(Verdict::Failed));

@@ -104,7 +104,7 @@ fn waits(report: &ReleaseReport, member: &MemberReport) -> Option<String> {
     match &member.state {
         MemberState::Pending if report.course == Course::Forward => {
             let open: Vec<_> = (report.members.iter())
-                .filter(|m| member.after.contains(&m.service) && m.state != MemberState::Succeeded)
+                .filter(|m| member.after.contains(&m.service) && !m.state.has_succeeded())
                 .map(|m| m.service.to_string())
                 .collect();
             Some(match open.is_empty() {
@@ -167,6 +167,7 @@ fn member_state(state: &MemberState) -> (Style, String) {
         MemberState::Pending => (faint(), "pending".to_owned()),
         MemberState::UnderWay(state) => words::state(state),
         MemberState::Succeeded => (good(), "succeeded".to_owned()),
+        MemberState::Unchanged => (good(), "succeeded, nothing to change".to_owned()),
         MemberState::Failed { aborted: true, .. } => (warning(), "aborted".to_owned()),
         MemberState::Failed { .. } => (bad(), "failed".to_owned()),
         MemberState::GoingBack(None) => (warning(), "about to be taken back".to_owned()),

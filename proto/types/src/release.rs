@@ -212,6 +212,8 @@ pub enum MemberState {
     UnderWay(State),
     /// Its rollout has succeeded.
     Succeeded,
+    /// Its rollout has succeeded, and changed nothing that would be taken back.
+    Unchanged,
     /// Its rollout has ended otherwise, and is not taken back.
     Failed {
         /// Whether it changed anything.
@@ -247,12 +249,19 @@ impl MemberState {
         }
         match out.state {
             State::Ended(_) if due => Self::GoingBack(None),
-            State::Ended(Verdict::Succeeded) => Self::Succeeded,
+            State::Ended(Verdict::Succeeded) if out.touched => Self::Succeeded,
+            State::Ended(Verdict::Succeeded) => Self::Unchanged,
             State::Ended(verdict) => {
                 Self::Failed { touched: out.touched, aborted: verdict == Verdict::Aborted }
             }
             ref under_way => Self::UnderWay(under_way.clone()),
         }
+    }
+
+    /// Whether its rollout has succeeded and stands.
+    #[must_use]
+    pub fn has_succeeded(&self) -> bool {
+        matches!(self, Self::Succeeded | Self::Unchanged)
     }
 
     /// Whether a rollout of it is under way, or due.
@@ -395,6 +404,7 @@ mod tests {
             (None, None, false, MemberState::Pending),
             (Some(leg(1, State::Running)), None, false, MemberState::UnderWay(State::Running)),
             (Some(ok.clone()), None, false, MemberState::Succeeded),
+            (Some(Leg { touched: false, ..ok.clone() }), None, false, MemberState::Unchanged),
             (Some(bad.clone()), None, true, MemberState::GoingBack(None)),
             (Some(bad.clone()), None, false, MemberState::Failed { touched: true, aborted: false }),
             (

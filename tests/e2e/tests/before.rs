@@ -8,7 +8,8 @@ use dv_e2e::{
     scenario::Scenario,
     wait::until,
 };
-use dv_types::{record::PauseWhy, report::State};
+use dv_types::{Timestamp, record::PauseWhy, report::State};
+use jiff::ToSpan as _;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -22,10 +23,20 @@ fn a_host_out_of_contact_fails_a_gate_and_can_be_gone_without() {
     let scenario = Scenario::begin("before-away");
     let manifest = quick(&scenario, Shape::Unit, "{reachable: true}")
         .with("max_unreachable", "0")
-        .with("lost_after", "1s");
+        .with("lost_after", "2s");
     scenario.baseline(&manifest, "v1");
     let away = scenario.host("h5");
     away.exec(&["systemctl", "stop", "dv-agent"]).ok();
+    until(PATIENCE, "h5 to be lost", || {
+        let hosts = scenario.dvctl.json(&["hosts"]);
+        let all = hosts.as_array().expect("a list of hosts");
+        let host = all.iter().find(|host| host["name"] == "h5").expect("h5 is known");
+        let since = host["since"].as_str().and_then(|since| since.parse::<Timestamp>().ok());
+        match since {
+            Some(at) if host["connected"] == false && at + 2.seconds() < Timestamp::now() => Ok(()),
+            _ => Err(host.to_string()),
+        }
+    });
 
     let ran = scenario.rollout(&manifest, "v2").exits(4);
     let why = "gate reachable: fail: h5: out of contact, and max_unreachable is 0";

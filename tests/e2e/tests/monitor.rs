@@ -97,7 +97,7 @@ fn a_good_release_over_itself_is_left_alone_ten_times() {
 
 #[test]
 fn a_good_release_over_itself_is_left_alone_by_a_prometheus_ten_times() {
-    left_alone_ten_times("over-itself-prometheus", PROMETHEUS, ["4s", "4s", "2s"]);
+    left_alone_ten_times("over-itself-prometheus", PROMETHEUS, ["6s", "6s", "3s"]);
 }
 
 #[track_caller]

@@ -203,7 +203,7 @@ fn versions(plan: &Plan, facts: &[HostFacts], meaning: &Meaning, notes: &mut Not
     }
     for subject in super::subjects(&plan.manifest, &plan.version) {
         let known = match &subject {
-            Subject::Image { .. } => meaning.images.contains_key(&subject),
+            Subject::Image { resolve: Some(_), .. } => meaning.images.contains_key(&subject),
             Subject::Tree { .. } => meaning.commits.contains_key(&subject),
             _ => continue,
         };

@@ -120,7 +120,7 @@ fn schema(manifest: &Manifest, asked: &Asked) -> Option<Schema> {
 }
 
 fn planned(facts: &HostFacts, version: &Version) -> PlannedHost {
-    let before = facts.findings.iter().filter_map(|(subject, finding)| match (subject, finding) {
+    let seen = facts.findings.iter().filter_map(|(subject, finding)| match (subject, finding) {
         (Subject::Image { repository, .. }, Finding::Image { tags, .. }) => Some((
             Subject::Image { repository: repository.clone(), resolve: None },
             Finding::Image { tags: tags.clone(), resolved: None },
@@ -131,11 +131,17 @@ fn planned(facts: &HostFacts, version: &Version) -> PlannedHost {
         )),
         _ => None,
     });
+    let mut before: Vec<(Subject, Finding)> = Vec::new();
+    for (subject, finding) in seen {
+        if !before.iter().any(|(known, _)| *known == subject) {
+            before.push((subject, finding));
+        }
+    }
     PlannedHost {
         name: facts.name.clone(),
         program: 0,
         from: facts.version.clone(),
-        before: before.collect(),
+        before,
         to: Some(version.clone()),
         healthy: facts.healthy,
     }

@@ -37,7 +37,8 @@ pub fn select<'f>(
 #[must_use]
 pub fn subjects(manifest: &Manifest, version: &Version) -> Vec<Subject> {
     let mut subjects = Vec::new();
-    for subject in there(manifest, version).chain(back(manifest, version)) {
+    let all = there(manifest, version).chain(back(manifest, version)).chain(local(manifest));
+    for subject in all {
         if !subjects.contains(&subject) {
             subjects.push(subject);
         }
@@ -74,6 +75,15 @@ fn on_every_host(step: &Step, version: &Version) -> Option<Subject> {
         Step::Run(s) => command(&s.argv, version),
         Step::Restart(s) | Step::Start(s) | Step::Stop(s) => Subject::Unit { unit: s.unit.clone() },
         Step::Backup(_) | Step::Migrate(_) => return None,
+    })
+}
+
+/// Where a host that does not find an image is for a gate to judge: what it has, which no registry need say.
+fn local(manifest: &Manifest) -> impl Iterator<Item = Subject> {
+    let gated = manifest.gates.as_ref().is_some_and(|gates| gates.image);
+    manifest.steps.iter().filter(move |_| gated).filter_map(|step| match step {
+        Step::Image(s) => Some(Subject::Image { repository: s.repository.clone(), resolve: None }),
+        _ => None,
     })
 }
 
