@@ -480,3 +480,17 @@ fn what_is_agreed_to_is_what_will_be_done() {
     other.hosts[2].from = Some("v0".parse().unwrap());
     assert_ne!(other.hash(), agreed.hash());
 }
+
+#[test]
+fn a_host_that_does_not_find_the_image_has_what_it_runs_to_go_back_to() {
+    let mut manifest = manifest("{}");
+    manifest.gates = Some(Gates { image: true, ..Gates::default() });
+    let mut facts = facts(&manifest, 3);
+    let asked = &mut facts[1].findings[0];
+    assert!(matches!(asked.0, Subject::Image { resolve: Some(_), .. }));
+    asked.1 = Finding::Failed("the registry does not answer".to_owned());
+    let plan = plan_of(&manifest, &facts);
+    assert_eq!(plan.errors().count(), 0, "{:?}", plan.notes);
+    assert_eq!(plan.hosts[1].before, plan.hosts[0].before);
+    assert_eq!(plan.hosts[1].before.len(), 1);
+}
