@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use dv_e2e::{
+    bed::HOSTS,
     database::{self, Lock},
     held::{forget, hold, in_the_middle_of_its_restart, let_go, reached, release, turn},
     machine::Machine,
@@ -454,4 +455,35 @@ fn an_agent_that_dies_around_each_step_that_happens_once_leaves_a_question() {
     held.agent_dies_around(&DOWNGRADE);
     held.ended(Verdict::Succeeded);
     held.is_back_at_v2();
+}
+
+#[test]
+fn a_host_that_is_made_anew_in_the_middle_of_a_step_is_not_told_it_again() {
+    let held = Held::begin("once-anew");
+    held.hold(&BACKUP);
+    held.start(&[]);
+    let host = held.host(BACKUP.host);
+    reached(host, &BACKUP.before());
+    // All that the agent knew is gone, and another of the same name comes.
+    host.kill9(AGENT);
+    host.script("systemctl stop dv-agent; rm -r /var/lib/dv-agent").ok();
+    let_go(host, &BACKUP.before());
+    let_go(host, &BACKUP.after());
+    let (_, zone) = HOSTS.iter().find(|(name, _)| *name == BACKUP.host).expect("it is a host");
+    let token = held.scenario.dvctl.token(BACKUP.host, &[("role", "web"), ("zone", zone)]);
+    let enrol = ["dv-agent", "enrol", "--token-file", "-", "--host", BACKUP.host];
+    host.exec_with(&enrol, token.expect("a token is made").as_bytes()).ok();
+    host.exec(&["systemctl", "start", AGENT]).ok();
+
+    held.asks_about(BACKUP.name);
+    let state = held.scenario.report().state;
+    assert!(
+        matches!(&state, State::Paused(PauseWhy::OnceUnknown { known, .. }) if known.contains("has enrolled anew")),
+        "it says why: {state:?}"
+    );
+    assert_eq!(held.counts(&BACKUP), (1, 0), "it is not begun again");
+    held.resolve(BACKUP.name, "not-done");
+    held.pass_threshold();
+    held.ended(Verdict::Succeeded);
+    assert_eq!(held.counts(&BACKUP), (2, 1), "once more, because somebody said so");
 }
