@@ -190,10 +190,7 @@ fn choose(rollouts: &Rollouts, what: &What) -> Result<RolloutId, Refusal> {
 
 /// Whether a rollout changed any host, as far as is known; one under way may have.
 fn touched(header: &Header) -> bool {
-    header
-        .end
-        .as_ref()
-        .is_none_or(|end| end.summary.totals.touched > 0 || !end.summary.migrations.is_empty())
+    header.end.as_ref().is_none_or(|end| end.summary.has_changed())
 }
 
 /// Begins the rollout that takes `of` back, with the hosts that followed it later. Nothing if no host was

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dv_types::{
-    Migration, MigrationKind, ReleaseId, Report, RolloutId, ServiceName,
+    ReleaseId, Report, RolloutId, ServiceName,
     release::{Leg, MemberReport, MemberState, ReleaseReport},
     report::State,
 };
@@ -35,17 +35,14 @@ pub(super) async fn members(
 
 fn leg(book: &Book, rollout: Option<RolloutId>) -> Option<Leg> {
     let header: &Header = book.header(rollout?)?;
-    let (state, touched) = match &header.end {
-        Some(end) => (end.summary.state.clone(), touched(&end.summary)),
-        None => (State::Running, true),
-    };
-    Some(Leg { rollout: header.rollout, state, touched })
+    Some(match &header.end {
+        Some(end) => stands(&end.summary),
+        None => Leg { rollout: header.rollout, state: State::Running, touched: true },
+    })
 }
 
-/// Whether there is something to take back: an expanding migration stays where the code goes back.
-fn touched(report: &Report) -> bool {
-    let stays = |migration: &Migration| migration.kind == MigrationKind::Expand;
-    report.totals.touched > 0 || !report.migrations.iter().all(stays)
+fn stands(report: &Report) -> Leg {
+    Leg { rollout: report.rollout, state: report.state.clone(), touched: report.can_go_back() }
 }
 
 /// The newest releases, of all or with one service.
@@ -79,8 +76,12 @@ pub(crate) async fn report(
             service: member.service().clone(),
             version: member.version.clone(),
             after: member.after.clone(),
-            state: MemberState::of(out.as_ref(), way_back.as_ref(), due),
-            touched: out.is_some_and(|out| out.touched),
+            state: MemberState::of(
+                out.as_ref().map(stands).as_ref(),
+                way_back.as_ref().map(stands).as_ref(),
+                due,
+            ),
+            touched: out.is_some_and(|out| out.has_changed()),
             rollout,
             back,
         });
@@ -102,8 +103,9 @@ pub(crate) async fn report(
 }
 
 /// A rollout as it stands at this moment.
-async fn live(rollouts: &Rollouts, id: Option<RolloutId>) -> Result<Option<Leg>, Refusal> {
-    let Some(id) = id else { return Ok(None) };
-    let report = rollouts.summary(id).await?;
-    Ok(Some(Leg { rollout: id, touched: touched(&report), state: report.state }))
+async fn live(rollouts: &Rollouts, id: Option<RolloutId>) -> Result<Option<Report>, Refusal> {
+    match id {
+        Some(id) => rollouts.summary(id).await.map(Some),
+        None => Ok(None),
+    }
 }

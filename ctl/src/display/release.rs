@@ -167,7 +167,7 @@ fn member_state(state: &MemberState) -> (Style, String) {
         MemberState::Pending => (faint(), "pending".to_owned()),
         MemberState::UnderWay(state) => words::state(state),
         MemberState::Succeeded => (good(), "succeeded".to_owned()),
-        MemberState::Unchanged => (good(), "succeeded, nothing to change".to_owned()),
+        MemberState::Unchanged => (good(), "succeeded, nothing to take back".to_owned()),
         MemberState::Failed { aborted: true, .. } => (warning(), "aborted".to_owned()),
         MemberState::Failed { .. } => (bad(), "failed".to_owned()),
         MemberState::GoingBack(None) => (warning(), "about to be taken back".to_owned()),

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CommandId, Evidence, GateAnswer, HostName, Judgement, Migration, OpResult, RolloutId, Sample,
-    ServiceName, Span, Timestamp, Version, WaitingOn,
+    CommandId, Evidence, GateAnswer, HostName, Judgement, Migration, MigrationKind, OpResult,
+    RolloutId, Sample, ServiceName, Span, Timestamp, Version, WaitingOn,
     monitor::Watching,
     plan::{Database, Kind},
     record::{PauseWhy, Verdict},
@@ -62,6 +62,21 @@ pub struct Report {
     /// The rollout that takes this one back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reversed_by: Option<RolloutId>,
+}
+
+impl Report {
+    /// Whether it changed anything: a host, or the database.
+    #[must_use]
+    pub fn has_changed(&self) -> bool {
+        self.totals.touched > 0 || !self.migrations.is_empty()
+    }
+
+    /// Whether any of that goes back where it is taken back: an expanding migration stays.
+    #[must_use]
+    pub fn can_go_back(&self) -> bool {
+        let stays = |migration: &Migration| migration.kind == MigrationKind::Expand;
+        self.totals.touched > 0 || !self.migrations.iter().all(stays)
+    }
 }
 
 /// Where a rollout stands, in one word.
