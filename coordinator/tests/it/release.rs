@@ -105,6 +105,14 @@ async fn ended(operator: &mut Control, release: &str) -> ReleaseReport {
     .await
 }
 
+fn code_only(release: &str) -> RollBackReleaseRequest {
+    RollBackReleaseRequest {
+        release: release.to_owned(),
+        code_only: true,
+        ..RollBackReleaseRequest::default()
+    }
+}
+
 async fn held_by(site: &Site, release: &str) -> String {
     eventually("it is held", async || look(&mut site.operator(), release).await.ok()?.held).await
 }
@@ -382,7 +390,7 @@ async fn a_member_with_a_migration_holds_the_way_back_until_a_person_has_decided
     let mut release = pair("2");
     release.members[0].manifest.steps.insert(0, migrate());
     let id = begin(&mut operator, &release).await.unwrap();
-    let held = eventually("it is held", async || look(&mut operator, &id).await.ok()?.held).await;
+    let held = held_by(&site, &id).await;
     assert!(held.starts_with("db (r3) can't be taken back by rel2: "), "{held}");
     assert!(held.contains("0002 (irreversible)"), "{held}");
     let report = look(&mut operator, &id).await.unwrap();
@@ -419,12 +427,7 @@ async fn where_one_member_can_not_go_back_by_itself_none_does() {
     assert_eq!(held_by(&site, &id).await, held, "a new coordinator finds the same");
     assert_eq!(world.versions(), ["api-2", "db-2", "jobs-2", "web-1"]);
 
-    let back = RollBackReleaseRequest {
-        release: id.clone(),
-        code_only: true,
-        ..RollBackReleaseRequest::default()
-    };
-    site.operator().roll_back_release(back).await.unwrap();
+    site.operator().roll_back_release(code_only(&id)).await.unwrap();
     let report = ended(&mut site.operator(), &id).await;
     assert_eq!((report.ending, report.held), (Some(Ending::TakenBack), None));
     assert_eq!(taken_back(&rollouts(&mut site.operator()).await), ["web", "jobs", "api", "db"]);
@@ -462,12 +465,7 @@ async fn held_it_does_not_end_what_is_still_under_way() {
     assert_eq!(taken_back(&rollouts(&mut operator).await), ["api"], "by its own rollout");
     assert_eq!(world.versions(), ["api-1", "db-2", "jobs-2", "web-1"]);
 
-    let back = RollBackReleaseRequest {
-        release: id.clone(),
-        code_only: true,
-        ..RollBackReleaseRequest::default()
-    };
-    operator.roll_back_release(back).await.unwrap();
+    operator.roll_back_release(code_only(&id)).await.unwrap();
     assert_eq!(ended(&mut operator, &id).await.ending, Some(Ending::TakenBack));
     assert_eq!(world.versions(), ["api-1", "db-1", "jobs-1", "web-1"]);
 }

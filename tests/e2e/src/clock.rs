@@ -5,6 +5,7 @@ use crate::machine::Machine;
 
 /// Where systemd finds what is different; the next test's reset takes it away too.
 const DROP_IN: &str = "/run/systemd/system/dv-agent.service.d/clock.conf";
+const ANEW: &str = "systemctl daemon-reload; systemctl restart dv-agent";
 
 /// An agent reads a wrong clock until this is dropped.
 #[derive(Debug)]
@@ -25,22 +26,14 @@ Environment=FAKETIME={offset} FAKETIME_DONT_FAKE_MONOTONIC=1 DONT_FAKE_MONOTONIC
 "
         );
         host.write(DROP_IN, &unit).expect("the unit is written");
-        let wrong = Self { host };
-        wrong.begin_anew();
-        wrong
-    }
-
-    #[track_caller]
-    fn begin_anew(&self) {
-        self.host.script("systemctl daemon-reload; systemctl restart dv-agent").ok();
+        host.script(ANEW).ok();
+        Self { host }
     }
 }
 
 impl Drop for WrongClock<'_> {
     fn drop(&mut self) {
         // A test that has failed already shall say so itself.
-        self.host.script(&format!(
-            "rm --force {DROP_IN}; systemctl daemon-reload; systemctl restart dv-agent"
-        ));
+        self.host.script(&format!("rm --force {DROP_IN}; {ANEW}"));
     }
 }

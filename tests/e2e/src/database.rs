@@ -47,16 +47,19 @@ pub fn operations(bed: &Bed) -> Vec<Operation> {
 #[must_use]
 #[track_caller]
 pub fn counts(bed: &Bed, what: &str) -> (usize, usize) {
-    let all: Vec<_> = operations(bed).into_iter().filter(|row| row.what == what).collect();
-    (all.len(), all.iter().filter(|row| row.done).count())
+    tally(bed, |row| row.what == what)
 }
 
 /// The same, of one host.
 #[must_use]
 #[track_caller]
 pub fn counts_on(bed: &Bed, what: &str, host: &str) -> (usize, usize) {
-    let here = |row: &Operation| row.what == what && row.host == host;
-    let all: Vec<_> = operations(bed).into_iter().filter(here).collect();
+    tally(bed, |row| row.what == what && row.host == host)
+}
+
+#[track_caller]
+fn tally(bed: &Bed, which: impl Fn(&Operation) -> bool) -> (usize, usize) {
+    let all: Vec<_> = operations(bed).into_iter().filter(which).collect();
     (all.len(), all.iter().filter(|row| row.done).count())
 }
 

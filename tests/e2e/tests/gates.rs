@@ -95,6 +95,14 @@ impl Gates {
         self.scenario.all_run(Shape::Unit, "v1");
     }
 
+    /// It waits because of this gate, and a person goes on in spite of it.
+    #[track_caller]
+    fn goes_on(&self, gate: &str, reason: &str) -> Ran {
+        self.cannot_tell(gate);
+        self.say(&["override", gate, "--reason", reason]).exits(0);
+        self.say(&["watch"])
+    }
+
     fn say(&self, words: &[&str]) -> Ran {
         let id = self.scenario.report().rollout.to_string();
         let command: Vec<_> =
@@ -189,12 +197,8 @@ fn gitlab_and_gitea_fail_do_not_answer_and_are_overridden() {
 
         forge.stop();
         gates.start(&manifest, &[]).exits(7);
-        gates.cannot_tell("reviewed");
-        gates.say(&["override", "reviewed", "--reason", "I have reviewed it"]).exits(0);
-        gates.say(&["watch"]).exits(7);
-        gates.cannot_tell("tests");
-        gates.say(&["override", "tests", "--reason", "I have run them"]).exits(0);
-        let ran = gates.say(&["watch"]).exits(0);
+        gates.goes_on("reviewed", "I have reviewed it").exits(7);
+        let ran = gates.goes_on("tests", "I have run them").exits(0);
         assert!(ran.stdout.contains("I have run them"), "who went on and why is kept\n{ran}");
         gates.scenario.all_run(Shape::Unit, "v2");
     }
@@ -212,9 +216,7 @@ fn a_forge_that_accepts_and_never_answers_is_not_waited_for_without_end() {
         (20..60).contains(&waited.as_secs()),
         "it was waited for, and not for long: {waited:?}"
     );
-    gates.cannot_tell("reviewed");
-    gates.say(&["override", "reviewed", "--reason", "I have reviewed it"]).exits(0);
-    gates.say(&["watch"]).exits(0);
+    gates.goes_on("reviewed", "I have reviewed it").exits(0);
     gates.scenario.all_run(Shape::Unit, "v2");
 }
 
@@ -228,9 +230,7 @@ fn a_gate_that_cannot_tell_waits_for_a_person() {
     gates.cannot_tell("reviewed");
     gates.say(&["resume", "--reason", "it may be back"]).exits(0);
     gates.say(&["watch"]).exits(7);
-    gates.cannot_tell("reviewed");
-    gates.say(&["override", "reviewed", "--reason", "I have reviewed it"]).exits(0);
-    gates.say(&["watch"]).exits(7);
+    gates.goes_on("reviewed", "I have reviewed it").exits(7);
     gates.cannot_tell("tests");
 
     // It answers, and the tests still run.
@@ -273,9 +273,7 @@ fn a_host_that_does_not_say_waits_for_a_person() {
     // Where one is overridden, the other may be asked again, and hears the host.
     for gate in unclear {
         if matches!(gates.scenario.report().state, State::Paused(_)) {
-            gates.cannot_tell(&gate);
-            gates.say(&["override", &gate, "--reason", "I have looked"]).exits(0);
-            gates.say(&["watch"]);
+            gates.goes_on(&gate, "I have looked");
         }
     }
     let ran = gates.say(&["watch"]).exits(0);
