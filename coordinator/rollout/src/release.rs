@@ -90,15 +90,7 @@ fn back(from: RolloutId, members: &[MemberState]) -> Next {
     if members.iter().any(|state| matches!(state, MemberState::LeftBehind { by } if *by >= from)) {
         return Next::End(Ending::Stopped);
     }
-    let changed = |state: &MemberState| {
-        matches!(
-            state,
-            MemberState::Succeeded
-                | MemberState::Failed { touched: true, .. }
-                | MemberState::LeftBehind { .. }
-        )
-    };
-    match members.iter().rposition(changed) {
+    match members.iter().rposition(MemberState::is_changed) {
         Some(last) => Next::TakeBack(vec![last]),
         None if members.contains(&MemberState::Back) => Next::End(Ending::TakenBack),
         // There was nothing to take back.

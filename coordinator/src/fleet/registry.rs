@@ -120,6 +120,14 @@ pub struct HostView {
     pub agent_version: String,
 }
 
+impl HostView {
+    /// Since when a host is out of contact for a coordinator that began then and has heard of nobody before.
+    #[must_use]
+    pub fn away_since(&self, began: Timestamp) -> Timestamp {
+        self.since.unwrap_or(began).max(began)
+    }
+}
+
 impl Fleet {
     /// The fleet of these hosts; none is in contact.
     #[must_use]

@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-use dv_types::{Digest, Finding, HostName, Operation, Plan, Span, Subject};
+use dv_types::{Finding, HostName, Operation, Plan, Span, Subject};
 
-use super::Reply;
+use super::{
+    Reply,
+    pulls::{Pull, pulls},
+};
 use crate::{fleet::Question, rollouts::Rollouts};
 
 /// An agent answers within this time that it is still pulling.
@@ -22,28 +25,13 @@ pub(super) struct Named {
     pub(super) how: String,
 }
 
-struct Image<'a> {
-    repository: &'a str,
-    tag: &'a str,
-    digest: &'a Digest,
-    timeout: Span,
-}
-
 /// The commit of `plan`; `given` is the manifest's `ref`.
 pub(super) async fn named(
     rollouts: &Rollouts,
     plan: &Plan,
     given: Option<&str>,
 ) -> Result<Named, Reply> {
-    let operations = || plan.programs.iter().flat_map(|program| &program.operations);
-    let mut images: Vec<Image<'_>> = Vec::new();
-    for operation in operations() {
-        if let Operation::PullImage { repository, tag, digest, timeout } = operation
-            && !images.iter().any(|image| image.repository == repository && image.digest == digest)
-        {
-            images.push(Image { repository, tag, digest, timeout: *timeout });
-        }
-    }
+    let images = pulls(plan);
     let given = given.map(|text| Named {
         reference: text.replace("${version}", plan.version.as_str()),
         how: "the manifest's ref".to_owned(),
@@ -52,7 +40,8 @@ pub(super) async fn named(
         let labels = labels(rollouts, plan, &images).await?;
         return of_images(&images, labels, given);
     }
-    let checkouts = operations().filter_map(|operation| match operation {
+    let operations = plan.programs.iter().flat_map(|program| &program.operations);
+    let checkouts = operations.filter_map(|operation| match operation {
         Operation::Checkout { tree, commit, .. } => Some(Named {
             reference: commit.as_str().to_owned(),
             how: format!("the checkout in {tree}"),
@@ -69,7 +58,7 @@ pub(super) async fn named(
 }
 
 fn of_images(
-    images: &[Image<'_>],
+    images: &[Pull<'_>],
     labels: Vec<Option<String>>,
     given: Option<Named>,
 ) -> Result<Named, Reply> {
@@ -108,7 +97,7 @@ fn only(all: Vec<Named>) -> Result<Option<Named>, Reply> {
 async fn labels(
     rollouts: &Rollouts,
     plan: &Plan,
-    images: &[Image<'_>],
+    images: &[Pull<'_>],
 ) -> Result<Vec<Option<String>>, Reply> {
     // The hosts that go first pull first anyway.
     let hosts = plan.waves.iter().flat_map(|wave| &wave.hosts);
@@ -134,7 +123,7 @@ async fn labels(
 async fn ask(
     rollouts: &Rollouts,
     host: &HostName,
-    images: &[Image<'_>],
+    images: &[Pull<'_>],
 ) -> Result<Vec<Option<String>>, String> {
     let mut labels = Vec::new();
     for image in images {
@@ -163,7 +152,7 @@ async fn ask(
 async fn revision(
     rollouts: &Rollouts,
     host: &HostName,
-    image: &Image<'_>,
+    image: &Pull<'_>,
 ) -> Result<Option<String>, String> {
     let subject =
         Subject::Revision { repository: image.repository.to_owned(), digest: image.digest.clone() };

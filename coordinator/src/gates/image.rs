@@ -2,16 +2,24 @@
 
 use std::time::Duration;
 
-use dv_types::{Digest, Finding, Operation, Plan, Subject, gate::Answer};
+use dv_types::{Digest, Finding, Plan, Subject, gate::Answer};
 
-use super::{Reply, poll::Poll};
+use super::{
+    Reply,
+    poll::Poll,
+    pulls::{Pull, pulls},
+};
 use crate::{fleet::Question, rollouts::Rollouts};
 
 /// A registry that hangs may take an agent this long to say so.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) async fn ask(rollouts: &Rollouts, plan: &Plan) -> Reply {
-    let images = images(plan);
+    let asked_for = |pull: &Pull<'_>| Subject::Image {
+        repository: pull.repository.to_owned(),
+        resolve: Some(pull.tag.to_owned()),
+    };
+    let images: Vec<_> = pulls(plan).iter().map(|pull| (asked_for(pull), pull.digest)).collect();
     let (mut poll, present) = Poll::of(rollouts, plan);
     let subjects = images.iter().map(|(subject, _)| subject.clone()).collect();
     let question = Question { subjects, probing: None };
@@ -32,22 +40,6 @@ pub(super) async fn ask(rollouts: &Rollouts, plan: &Plan) -> Reply {
     let named: Vec<_> =
         images.iter().map(|(subject, digest)| format!("{subject} is {digest}")).collect();
     poll.reply(plan.limits.max_unreachable, &named.join(", "))
-}
-
-/// What the plan pulls, as it was asked for, and the digest that it has found.
-fn images(plan: &Plan) -> Vec<(Subject, &Digest)> {
-    let operations = plan.programs.iter().flat_map(|program| &program.operations);
-    let mut images = Vec::new();
-    for operation in operations {
-        if let Operation::PullImage { repository, tag, digest, .. } = operation {
-            let subject =
-                Subject::Image { repository: repository.clone(), resolve: Some(tag.clone()) };
-            if !images.contains(&(subject.clone(), digest)) {
-                images.push((subject, digest));
-            }
-        }
-    }
-    images
 }
 
 fn judge(subject: &Subject, planned: &Digest, finding: Option<&Finding>) -> (Answer, String) {

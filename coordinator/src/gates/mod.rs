@@ -10,6 +10,7 @@ mod disk;
 mod freeze;
 mod image;
 mod poll;
+mod pulls;
 mod reachable;
 mod reviewed;
 mod source;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dv_types::{HostName, Plan, Span, Subject, Timestamp, gate::Answer};
+use dv_types::{Plan, Span, Subject, Timestamp, gate::Answer};
 
 use super::{Reply, poll::Poll};
 use crate::{fleet::Question, rollouts::Rollouts};
@@ -29,19 +29,15 @@ pub(super) async fn ask(rollouts: &Rollouts, plan: &Plan) -> Reply {
     for host in silent {
         poll.tell(&host, Answer::CannotTell, format!("no answer within {}", Span::from(PATIENCE)));
     }
-    let lost_after = plan.limits.lost_after;
+    let (lost_after, now) = (plan.limits.lost_after, rollouts.clock.now());
+    let view = rollouts.fleet.view();
     for host in std::mem::take(&mut poll.away) {
-        let (answer, text) = judge(away_since(rollouts, &host), lost_after, rollouts.clock.now());
+        let known = view.iter().find(|known| known.name == host);
+        let since = known.map_or(rollouts.began, |known| known.away_since(rollouts.began));
+        let (answer, text) = judge(since, lost_after, now);
         poll.tell(&host, answer, format!("{text}, and max_unreachable is {limit}"));
     }
     poll.reply(limit, "the agent is in contact")
-}
-
-/// A coordinator that has just begun has heard of nobody yet.
-fn away_since(rollouts: &Rollouts, host: &HostName) -> Timestamp {
-    let view = rollouts.fleet.view();
-    let since = view.iter().find(|known| known.name == *host).and_then(|known| known.since);
-    since.unwrap_or(rollouts.began).max(rollouts.began)
 }
 
 /// Who has been away for a moment only may be back in the next.

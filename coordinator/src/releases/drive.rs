@@ -12,11 +12,7 @@ use dv_types::{
     release::{Course, Ending, Member, MemberState},
 };
 
-use super::{
-    look::members,
-    steer::{self, is_changed},
-    turn,
-};
+use super::{look::members, steer, turn};
 use crate::{
     follow::ITSELF,
     refusal::Refusal,
@@ -185,9 +181,7 @@ fn hosts_on_their_way(rollouts: &Rollouts, member: &Member) -> Option<Timestamp>
     let now = rollouts.clock.now();
     let lost_after = member.manifest.strategy.lost_after.get();
     let away = fleet.iter().filter(|host| !host.connected && meant.contains(&host.name));
-    let lost = away.filter_map(|host| {
-        host.since.unwrap_or(rollouts.began).max(rollouts.began).checked_add(lost_after).ok()
-    });
+    let lost = away.filter_map(|host| host.away_since(rollouts.began).checked_add(lost_after).ok());
     lost.filter(|lost| *lost > now).max()
 }
 
@@ -217,11 +211,11 @@ async fn take_back(
     let ReleaseRecord { release: id, course, why, .. } = &known.record;
     let Course::Back { by, wish, .. } = course else { return Ok(Done::Something) };
     // It goes back as one. What goes back already is not asked again.
-    let mut held = forbidden(rollouts, known, *wish).await?;
-    if held.is_some() {
-        rollouts.book().hold_release(*id, held);
+    if let Some(why) = forbidden(rollouts, known, *wish).await? {
+        rollouts.book().hold_release(*id, Some(why));
         return Ok(Done::Nothing { until: None });
     }
+    let mut held = None;
     for rollout in rollouts_of(rollouts, known, which) {
         let reason = why.as_ref().map(|why| format!("{id}: {why}"));
         let demand = Demand { what: What::This(rollout), wish: *wish, by: by.clone(), reason };
@@ -248,7 +242,7 @@ async fn forbidden(
 ) -> Result<Option<String>, Refusal> {
     let id = known.record.release;
     let states = members(rollouts, id).await?;
-    for (member, _) in known.release.members.iter().zip(states).filter(|(_, s)| is_changed(s)) {
+    for (member, _) in known.release.members.iter().zip(states).filter(|(_, s)| s.is_changed()) {
         let service = member.service();
         let Some(rollout) = rollouts.book().member(id, service) else { continue };
         match rollback::plan(rollouts, &What::This(rollout), wish).await {

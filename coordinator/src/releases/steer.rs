@@ -72,7 +72,7 @@ pub(super) async fn possible(
         if let Some(release) = reserved {
             return Err(Refusal::InRelease { service: service.clone(), release });
         }
-        let changed = is_changed(&state);
+        let changed = state.is_changed();
         some |= changed || matches!(state, MemberState::GoingBack(_));
         if let Some(rollout) = rollout.filter(|_| changed) {
             rollback::plan(rollouts, &What::This(rollout), wish)
@@ -86,17 +86,6 @@ pub(super) async fn possible(
     Err(Refusal::NothingToRollBack(format!(
         "{id} has changed no host that could be taken back: nothing is done"
     )))
-}
-
-/// Whether taking a release back takes this member back too.
-pub(super) fn is_changed(state: &MemberState) -> bool {
-    matches!(
-        state,
-        MemberState::UnderWay(_)
-            | MemberState::Succeeded
-            | MemberState::Failed { touched: true, .. }
-            | MemberState::LeftBehind { .. }
-    )
 }
 
 fn said(what: &str, reason: Option<String>) -> String {

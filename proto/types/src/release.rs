@@ -198,7 +198,7 @@ pub struct Leg {
     pub rollout: RolloutId,
     /// Where it stands.
     pub state: State,
-    /// Whether it changed anything.
+    /// Whether it changed anything that would be taken back.
     pub touched: bool,
 }
 
@@ -262,6 +262,18 @@ impl MemberState {
     #[must_use]
     pub fn has_succeeded(&self) -> bool {
         matches!(self, Self::Succeeded | Self::Unchanged)
+    }
+
+    /// Whether taking its release back takes it back too.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        matches!(
+            self,
+            Self::UnderWay(_)
+                | Self::Succeeded
+                | Self::Failed { touched: true, .. }
+                | Self::LeftBehind { .. }
+        )
     }
 
     /// Whether a rollout of it is under way, or due.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dv_types::{
     Finding, HostFacts, HostName, MigrationKind, Operation, Plan, Subject,
-    manifest::{Gates, OnFailure},
+    manifest::OnFailure,
     plan::{Note, Severity},
 };
 
@@ -12,7 +12,7 @@ use super::{
     forward::Asked,
     once,
     program::{Meaning, needs_version},
-    select::{command, there, undos},
+    select::{command, gated, there, undos},
     switch::{Unarmed, may_arm},
 };
 
@@ -70,8 +70,8 @@ fn reachability(plan: &Plan, facts: &[HostFacts], notes: &mut Notes) {
             facts.len(),
             list(&away)
         );
-        match gated(plan, |gates| gates.reachable) {
-            true => notes.warning(format!("{text}: the gate `reachable` will fail")),
+        match gated(&plan.manifest, |gates| gates.reachable) {
+            true => notes.warning(format!("{text}: the gate `reachable` will not pass")),
             false => notes.error(format!(
                 "{text}: bring them back, leave them out, or raise max_unreachable"
             )),
@@ -79,11 +79,6 @@ fn reachability(plan: &Plan, facts: &[HostFacts], notes: &mut Notes) {
     } else {
         notes.warning(format!("out of reach, to be caught up when they return: {}", list(&away)));
     }
-}
-
-/// Whether a gate decides it, when the rollout begins.
-fn gated(plan: &Plan, which: impl Fn(&Gates) -> bool) -> bool {
-    plan.manifest.gates.as_ref().is_some_and(which)
 }
 
 /// No host refuses, and nothing is missing. Where a gate asks for an image again, what one host does not find and another
@@ -111,7 +106,7 @@ fn findings(plan: &Plan, facts: &[HostFacts], meaning: &Meaning, notes: &mut Not
             };
             let asked_again = matches!(finding, Finding::NotFound(_) | Finding::Failed(_))
                 && meaning.images.contains_key(subject)
-                && gated(plan, |gates| gates.image);
+                && gated(&plan.manifest, |gates| gates.image);
             let severity = if asked_again { Severity::Warning } else { Severity::Error };
             said.entry((text, severity)).or_default().push(&host.name);
         }

@@ -2,7 +2,7 @@
 
 use dv_types::{
     HostName, Labels, Manifest, Probe, Subject, Version,
-    manifest::{Health, Smoke, Step},
+    manifest::{Gates, Health, Smoke, Step},
     probe::Probing,
 };
 
@@ -78,10 +78,15 @@ fn on_every_host(step: &Step, version: &Version) -> Option<Subject> {
     })
 }
 
+/// Whether a gate decides it, when the rollout begins.
+pub(super) fn gated(manifest: &Manifest, which: impl Fn(&Gates) -> bool) -> bool {
+    manifest.gates.as_ref().is_some_and(which)
+}
+
 /// Where a host that does not find an image is for a gate to judge: what it has, which no registry need say.
 fn local(manifest: &Manifest) -> impl Iterator<Item = Subject> {
-    let gated = manifest.gates.as_ref().is_some_and(|gates| gates.image);
-    manifest.steps.iter().filter(move |_| gated).filter_map(|step| match step {
+    let asked_again = gated(manifest, |gates| gates.image);
+    manifest.steps.iter().filter(move |_| asked_again).filter_map(|step| match step {
         Step::Image(s) => Some(Subject::Image { repository: s.repository.clone(), resolve: None }),
         _ => None,
     })

@@ -321,7 +321,7 @@ const CASES: &[Case] = {
             &[(
                 Warning,
                 None,
-                "2 of 5 hosts are out of reach (h1, h2), and max_unreachable allows 1: the gate `reachable` will fail",
+                "2 of 5 hosts are out of reach (h1, h2), and max_unreachable allows 1: the gate `reachable` will not pass",
             )],
         ),
         (

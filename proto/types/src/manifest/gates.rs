@@ -18,11 +18,11 @@ pub struct Gates {
     pub tests: Option<Tests>,
     /// Every host is in contact, or no more are out of it than `max_unreachable`. Without the gate a plan that finds
     /// more is refused.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub reachable: bool,
     /// Every host finds the version's image in its registry, and it is the one that the plan has found. Without the
     /// gate a plan is refused where a host does not find it.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub image: bool,
     /// Every host has room.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,9 +105,4 @@ fn utc() -> String {
 }
 fn one() -> u32 {
     1
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-fn is_false(given: &bool) -> bool {
-    !given
 }
