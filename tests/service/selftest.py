@@ -285,9 +285,9 @@ class Strain(Host):
         statuses, _, _ = self.pages(self.serve("v2"), 41)
         self.assertEqual(statuses.count(500), 20)
 
-    def test_slow_is_three_times_as_slow(self):
+    def test_slow_is_many_times_as_slow(self):
         (_, _, normal), (_, _, slow) = self.pages(self.serve("v2"), 50), self.pages(self.serve("v4-slow"), 50)
-        self.assertGreater(slow, 2 * normal)
+        self.assertGreater(slow, 5 * normal)
 
     def test_a_crash_comes_after_the_start(self):
         service = self.serve("v3-crash")
