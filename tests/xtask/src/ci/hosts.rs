@@ -1,11 +1,8 @@
 //! The tests on five real hosts: containers whose first process is systemd, with the agent installed from its package.
 
-use std::{
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{fs::File, io::Write as _, process::Command};
 
-use super::{passes, stage::Outcome};
+use super::{passes, said_to, stage::Outcome};
 use crate::{
     deb,
     workspace::{cargo, programs, root},
@@ -17,52 +14,53 @@ const BED: (&str, &str) = ("DV_BED", "dv-ci");
 /// What `bed check` ends with where there can be no bed.
 const UNAVAILABLE: i32 = 69;
 
-/// Packs the programs as they were built, brings the hosts up, runs the tests, and takes the hosts down again.
-pub(crate) fn test() -> Outcome {
-    let result = can_be_run().and_then(|()| {
+/// Packs the programs as they were built, and brings the hosts up; all of them or none.
+pub(crate) fn up(log: &File) -> Outcome {
+    let up = can_be_run(log).and_then(|()| {
         let packages = root().join("target/deb-ci");
         deb::pack(&programs(), "dev", &packages).map_err(Outcome::Failed)?;
-        up(&packages)
+        match said_to(bed().args(["up", "--packages"]).arg(packages), log) {
+            Outcome::Passed => Ok(()),
+            outcome => Err(outcome),
+        }
     });
-    let outcome = match result {
-        Ok(()) => passes(cargo().env(BED.0, BED.1).args([
-            "nextest",
-            "run",
-            "--workspace",
-            "--locked",
-            "--profile",
-            "e2e",
-        ])),
-        Err(Outcome::LeftOut(why)) => return Outcome::LeftOut(why),
-        Err(outcome) => outcome,
-    };
-    match passes(bed().arg("down")) {
-        left_behind if matches!(outcome, Outcome::Passed) => left_behind,
-        _ => outcome,
+    if let Err(Outcome::Failed(_)) = up {
+        // Why there is no bed counts, not how it went down.
+        let _ = said_to(bed().arg("down"), log);
     }
+    up.err().unwrap_or(Outcome::Passed)
 }
 
-fn can_be_run() -> Result<(), Outcome> {
-    let output = bed().arg("check").stderr(Stdio::inherit()).output();
+/// Runs the tests on hosts that are up.
+pub(crate) fn test() -> Outcome {
+    passes(cargo().env(BED.0, BED.1).args([
+        "nextest",
+        "run",
+        "--workspace",
+        "--locked",
+        "--profile",
+        "e2e",
+    ]))
+}
+
+/// Takes down what is up.
+pub(crate) fn down() -> Outcome {
+    passes(bed().arg("down"))
+}
+
+fn can_be_run(mut log: &File) -> Result<(), Outcome> {
+    let output = bed().arg("check").output();
     let output = output.map_err(|error| Outcome::Failed(format!("bed: {error}")))?;
     let said = String::from_utf8_lossy(&output.stdout);
+    // What can't be written down is not what this is about.
+    let _ = log.write_all(&output.stdout).and_then(|()| log.write_all(&output.stderr));
     match output.status.code() {
-        Some(0) => {
-            print!("{said}");
-            Ok(())
-        }
+        Some(0) => Ok(()),
         Some(UNAVAILABLE) => {
             let said = said.trim();
             Err(Outcome::LeftOut(said.strip_prefix("LEFT OUT: ").unwrap_or(said).to_owned()))
         }
         _ => Err(Outcome::Failed(format!("bed check: {}", output.status))),
-    }
-}
-
-fn up(packages: &Path) -> Result<(), Outcome> {
-    match passes(bed().args(["up", "--packages"]).arg(packages)) {
-        Outcome::Passed => Ok(()),
-        outcome => Err(outcome),
     }
 }
 

@@ -5,11 +5,12 @@ mod stage;
 mod tools;
 
 use std::{
+    fs::File,
     path::Path,
     process::{Command, ExitCode},
 };
 
-use self::stage::{Outcome, Stages};
+use self::stage::{Beside, Outcome, Stages};
 use crate::workspace::{cargo, root, xtask};
 
 /// All stages. A later one runs although an earlier one failed, unless it needs what that one makes.
@@ -28,15 +29,25 @@ pub(crate) fn everything() -> ExitCode {
         passes(cargo().args(["build", "--workspace", "--all-targets", "--locked"]))
     });
     if built {
+        // Their images come over the network, and systemd waits for much: that costs the others little.
+        let bed = Beside::begin("five real hosts up", hosts::up);
         stages.run("tests", || tests("not package(dv-arch)"));
         stages.run("architecture", || tests("package(dv-arch)"));
         stages.run("examples in docs", || {
             passes(cargo().args(["test", "--workspace", "--doc", "--locked", "--quiet"]))
         });
         stages.run("demo", || passes(xtask().args(["demo", "--built"])));
-        stages.run("real hosts", hosts::test);
+        on_hosts(&mut stages, bed);
     }
     stages.summary()
+}
+
+/// The tests on real hosts, when these are up, and the hosts' end.
+fn on_hosts(stages: &mut Stages, bed: Beside) {
+    if stages.join(bed) {
+        stages.run("real hosts", hosts::test);
+        stages.run("real hosts down", hosts::down);
+    }
 }
 
 /// The tests on real hosts only.
@@ -47,7 +58,7 @@ pub(crate) fn end_to_end() -> ExitCode {
         passes(cargo().args(["build", "--workspace", "--all-targets", "--locked"]))
     });
     if built {
-        stages.run("real hosts", hosts::test);
+        on_hosts(&mut stages, Beside::begin("five real hosts up", hosts::up));
     }
     stages.summary()
 }
@@ -65,6 +76,14 @@ fn stub() -> Outcome {
 fn tests(filter: &str) -> Outcome {
     let run = ["nextest", "run", "--workspace", "--locked", "--no-fail-fast", "-E", filter];
     passes(cargo().args(run))
+}
+
+/// As [`passes`], with what the command says in a file.
+fn said_to(command: &mut Command, log: &File) -> Outcome {
+    match (log.try_clone(), log.try_clone()) {
+        (Ok(out), Ok(err)) => passes(command.stdout(out).stderr(err)),
+        (Err(error), _) | (_, Err(error)) => Outcome::Failed(format!("its log: {error}")),
+    }
 }
 
 fn passes(command: &mut Command) -> Outcome {

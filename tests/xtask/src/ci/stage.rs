@@ -2,11 +2,15 @@
 
 use std::{
     env,
+    fs::{self, File},
+    io,
+    path::PathBuf,
     process::ExitCode,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use crate::say;
+use crate::{say, workspace::root};
 
 /// How a stage ended.
 pub(crate) enum Outcome {
@@ -28,7 +32,58 @@ struct Stage {
     took: Duration,
 }
 
+/// A stage that runs beside others. What it says is kept until it is asked for.
+pub(crate) struct Beside {
+    name: &'static str,
+    log: PathBuf,
+    running: JoinHandle<Stage>,
+}
+
+impl Beside {
+    /// Begins a stage that is given the file for what it says.
+    pub(crate) fn begin(
+        name: &'static str,
+        stage: impl FnOnce(&File) -> Outcome + Send + 'static,
+    ) -> Self {
+        let log = root().join("target").join(format!("ci-{}.log", name.replace(' ', "-")));
+        let file = File::create(&log);
+        say::note(format!(
+            "{name}: begins, beside what follows; its words are in {}",
+            log.display()
+        ));
+        let running = thread::spawn(move || {
+            let began = Instant::now();
+            let outcome = match file {
+                Ok(file) => stage(&file),
+                Err(error) => Outcome::Failed(format!("its log: {error}")),
+            };
+            Stage { name, outcome, took: began.elapsed() }
+        });
+        Self { name, log, running }
+    }
+}
+
 impl Stages {
+    /// Waits for a stage that runs beside, and shows what it said; says whether it passed.
+    pub(crate) fn join(&mut self, beside: Beside) -> bool {
+        let Beside { name, log, running } = beside;
+        let stage = running.join().unwrap_or_else(|_| Stage {
+            name,
+            outcome: Outcome::Failed("it panicked".to_owned()),
+            took: Duration::ZERO,
+        });
+        say::heading(name);
+        if let Err(error) =
+            File::open(&log).and_then(|mut log| io::copy(&mut log, &mut io::stdout()))
+        {
+            say::note(format!("{}: {error}", log.display()));
+        }
+        let _ = fs::remove_file(log);
+        let passed = matches!(stage.outcome, Outcome::Passed);
+        self.0.push(stage);
+        passed
+    }
+
     /// Runs a stage; says whether it passed.
     pub(crate) fn run(&mut self, name: &'static str, stage: impl FnOnce() -> Outcome) -> bool {
         say::heading(name);
@@ -82,5 +137,16 @@ mod tests {
         assert!(stages.are_well(false) && !stages.are_well(true));
         assert!(!stages.run("tests", || Outcome::Failed("exit status: 1".to_owned())));
         assert!(!stages.are_well(false));
+    }
+
+    #[test]
+    fn a_stage_beside_others_counts_like_any_other() {
+        let mut stages = Stages::default();
+        let good = Beside::begin("good beside", |_| Outcome::Passed);
+        let bad = Beside::begin("bad beside", |_| Outcome::Failed("no".to_owned()));
+        let broken = Beside::begin("broken beside", |_| panic!("on purpose"));
+        assert!(stages.join(good) && stages.are_well(true));
+        assert!(!stages.join(bad) && !stages.are_well(false));
+        assert!(!stages.join(broken));
     }
 }
