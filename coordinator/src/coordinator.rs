@@ -1,4 +1,4 @@
-//! The whole: opened, serving, and stopped.
+//! A reign, served: over TCP and TLS, with an identity in files, until it is stopped.
 
 use std::{
     io,
@@ -13,22 +13,16 @@ use dv_proto::v1::{
     enrolment_server::EnrolmentServer,
 };
 use dv_types::Timestamp;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use crate::{
-    api::{AgentLinkApi, ControlApi, EnrolmentApi},
     config::Config,
-    enrolment::Enrolment,
-    fleet::Fleet,
     identity::{Authority, IdentityError, context_file, renew_context, tls::ServerTls},
     ports::{Clock, Store, StoreError},
-    recover::recover,
-    rollouts::Rollouts,
+    reign::Reign,
     server,
-    services::Book,
-    store::{Guarded, Journal},
 };
 
 /// Time between two looks at the age of the server's certificate, and of the operator's.
@@ -78,12 +72,10 @@ pub enum Down {
 pub struct Coordinator {
     address: SocketAddr,
     operator: PathBuf,
-    rollouts: Arc<Rollouts>,
+    reign: Reign,
     stop: CancellationToken,
     /// Cancelled when the server has ended.
     down: CancellationToken,
-    /// Turns when a write to the store has failed.
-    broken: watch::Receiver<Option<StoreError>>,
     serving: JoinHandle<()>,
 }
 
@@ -109,42 +101,15 @@ impl Coordinator {
         renew_operator(&authority, &operator, now);
         let tls = Arc::new(ServerTls::open(&directory, names, Arc::clone(&authority), now)?);
 
-        let store = Arc::new(Guarded::new(store));
-        let broken = store.broken();
-        let journal = Journal::open(store, now).await?;
-        let fleet = Arc::new(Fleet::new(Arc::clone(&clock), journal.hosts().await?));
-        let book = Book::read(&journal).await?;
-        let rollouts = Rollouts::new(
-            journal.clone(),
-            Arc::clone(&clock),
-            Arc::clone(&fleet),
-            book,
-            config.clone(),
-        );
-        tracing::info!(epoch = %journal.epoch(), hosts = fleet.count().1, "a new reign begins");
-        recover(&rollouts).await?;
-
-        let enrolment = Arc::new(Enrolment {
-            journal,
-            authority: Arc::clone(&authority),
-            fleet,
-            clock: Arc::clone(&clock),
-        });
+        let reign = Reign::begin(config, store, Arc::clone(&clock), Arc::clone(&authority)).await?;
         let stop = CancellationToken::new();
-        let agents = AgentLinkApi {
-            rollouts: Arc::clone(&rollouts),
-            enrolment: Arc::clone(&enrolment),
-            heartbeat: config.heartbeat,
-        };
-        let control =
-            ControlApi { rollouts: Arc::clone(&rollouts), enrolment: Arc::clone(&enrolment) };
         let serving = Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE))
             .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))
             .max_concurrent_streams(CALLS)
-            .add_service(EnrolmentServer::new(EnrolmentApi(enrolment)))
-            .add_service(AgentLinkServer::new(agents))
-            .add_service(ControlServer::new(control))
+            .add_service(EnrolmentServer::new(reign.enrolment()))
+            .add_service(AgentLinkServer::new(reign.agent_link()))
+            .add_service(ControlServer::new(reign.control()))
             .serve_with_incoming_shutdown(
                 server::accept(listener, Arc::clone(&tls), stop.clone()),
                 stop.clone().cancelled_owned(),
@@ -163,7 +128,7 @@ impl Coordinator {
             operator.clone(),
             clock,
         )));
-        Ok(Self { address, operator, rollouts, stop, down, broken, serving })
+        Ok(Self { address, operator, reign, stop, down, serving })
     }
 
     /// Where it listens.
@@ -181,32 +146,24 @@ impl Coordinator {
     /// One line on how it stands.
     #[must_use]
     pub fn status(&self) -> String {
-        let (connected, known) = self.rollouts.fleet.count();
-        let unfinished = self.rollouts.unfinished();
-        format!("{connected} of {known} hosts in contact, {unfinished} rollouts under way")
+        self.reign.status()
     }
 
     /// Resolves when it serves no longer, or can't.
     pub async fn down(&self) -> Down {
-        let mut broken = self.broken.clone();
         tokio::select! {
             () = self.down.cancelled() => Down::Server,
-            Ok(why) = broken.wait_for(Option::is_some) => match &*why {
-                Some(why) => Down::Store(why.clone()),
-                None => Down::Server,
-            },
+            why = self.reign.broken() => Down::Store(why),
         }
     }
 
     /// Stops: streams are told first, rollouts wait in the store for the next start.
     pub async fn stop(self) {
-        self.rollouts.fleet.stop();
-        self.rollouts.stop.cancel();
+        self.reign.end();
         self.stop.cancel();
-        self.rollouts.tasks.close();
         let ended = async {
             let _ = self.serving.await;
-            self.rollouts.tasks.wait().await;
+            self.reign.at_rest().await;
         };
         if tokio::time::timeout(FAREWELL, ended).await.is_err() {
             tracing::warn!("some connections did not end in time");

@@ -21,13 +21,15 @@
 //!
 //! | where to begin | |
 //! |---|---|
-//! | [`coordinator`] | how it is put together, and stopped |
+//! | [`coordinator`] | how it is served, and stopped |
+//! | [`reign`] | what decides, put together: without listener, TLS and files |
 //! | `rollouts::driver` | the only loop: nothing goes out before it is in the journal |
 //! | [`store`] | what is remembered, and what is written together |
 //! | [`ports`] | the outside world |
 
 #![warn(clippy::disallowed_methods)]
 
+pub mod api;
 pub mod clock;
 pub mod config;
 pub mod coordinator;
@@ -37,10 +39,10 @@ pub mod identity;
 pub mod monitor;
 pub mod notify;
 pub mod ports;
+pub mod reign;
 pub mod store;
 pub mod telemetry;
 
-mod api;
 mod catch_up;
 mod chance;
 mod enrolment;

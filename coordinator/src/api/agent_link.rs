@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use dv_proto::v1::{self, agent_link_server::AgentLink, from_agent, to_agent};
-use dv_types::{CommandId, Epoch, Span};
+use dv_types::{CommandId, Epoch, HostName};
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -21,34 +21,37 @@ const HELLO_BY: Duration = Duration::from_secs(10);
 /// A host counts as out of contact after so many heartbeats without a word.
 const SILENT_AFTER: u32 = 3;
 
-pub(crate) struct AgentLinkApi {
+/// What agents call.
+pub struct AgentLinkApi {
     pub(crate) rollouts: Arc<Rollouts>,
     pub(crate) enrolment: Arc<Enrolment>,
-    pub(crate) heartbeat: Span,
 }
 
-#[tonic::async_trait]
-impl AgentLink for AgentLinkApi {
-    type LinkStream = Pin<Box<dyn Stream<Item = Result<v1::ToAgent, Status>> + Send>>;
+/// What an agent is told over one stream.
+pub type Orders = Pin<Box<dyn Stream<Item = Result<v1::ToAgent, Status>> + Send>>;
 
-    async fn link(
+impl AgentLinkApi {
+    /// Takes up the stream of a host that has shown the certificate of this serial: what it says is heard until `words`
+    /// end or the session is cut, and what it is told comes out. An error says why it may not come in.
+    pub async fn open(
         &self,
-        request: Request<Streaming<v1::FromAgent>>,
-    ) -> Result<Response<Self::LinkStream>, Status> {
-        let (host, serial) = authorise::host(&request)?;
-        self.rollouts.fleet.admit(&host, &serial).map_err(refuse)?;
-        let mut words = request.into_inner();
-        let first = tokio::time::timeout(HELLO_BY, words.message()).await;
-        let (greeting, commands) =
-            greeting(first.map_err(|_| Status::deadline_exceeded("no Hello"))??)?;
+        host: &HostName,
+        serial: &str,
+        mut words: impl Stream<Item = Result<v1::FromAgent, Status>> + Send + Unpin + 'static,
+    ) -> Result<Orders, Status> {
+        self.rollouts.fleet.admit(host, serial).map_err(refuse)?;
+        let first = tokio::time::timeout(HELLO_BY, words.next()).await;
+        let first = first.map_err(|_| Status::deadline_exceeded("no Hello"))?.transpose()?;
+        let (greeting, commands) = greeting(first)?;
         let version = greeting.agent_version.clone();
-        let link = self.rollouts.fleet.attach(&host, greeting).map_err(refuse)?;
+        let link = self.rollouts.fleet.attach(host, greeting).map_err(refuse)?;
         tracing::info!(%host, agent = version, session = link.session, "connected");
-        self.rollouts.link_changed(&host);
-        self.rollouts.call_off_ended(&host, &commands);
+        self.rollouts.link_changed(host);
+        self.rollouts.call_off_ended(host, &commands);
 
+        let heartbeat = self.rollouts.config.heartbeat.get();
         let welcome = to_agent::Message::Welcome(v1::Welcome {
-            heartbeat_ms: u32::try_from(self.heartbeat.get().as_millis()).unwrap_or(u32::MAX),
+            heartbeat_ms: u32::try_from(heartbeat.as_millis()).unwrap_or(u32::MAX),
             host: host.to_string(),
         });
         let epoch = self.rollouts.journal.epoch();
@@ -58,12 +61,24 @@ impl AgentLink for AgentLinkApi {
             rollouts: Arc::clone(&self.rollouts),
             host,
             session,
-            silence: self.heartbeat.get() * SILENT_AFTER,
+            silence: heartbeat * SILENT_AFTER,
             cut: cut.clone(),
         };
         self.rollouts.tasks.spawn(listener.listen(words));
-        let orders = stream::iter([Ok(welcome)]).chain(orders_until(epoch, orders, cut));
-        Ok(Response::new(Box::pin(orders)))
+        Ok(Box::pin(stream::iter([Ok(welcome)]).chain(orders_until(epoch, orders, cut))))
+    }
+}
+
+#[tonic::async_trait]
+impl AgentLink for AgentLinkApi {
+    type LinkStream = Orders;
+
+    async fn link(
+        &self,
+        request: Request<Streaming<v1::FromAgent>>,
+    ) -> Result<Response<Self::LinkStream>, Status> {
+        let (host, serial) = authorise::host(&request)?;
+        self.open(&host, &serial, request.into_inner()).await.map(Response::new)
     }
 
     async fn renew(
@@ -132,16 +147,20 @@ fn orders_until(
 /// Hears one agent out.
 struct Listener {
     rollouts: Arc<Rollouts>,
-    host: dv_types::HostName,
+    host: HostName,
     session: u64,
     silence: Duration,
     cut: watch::Receiver<Option<Cut>>,
 }
 
 impl Listener {
-    async fn listen(mut self, mut words: Streaming<v1::FromAgent>) {
+    async fn listen(
+        mut self,
+        mut words: impl Stream<Item = Result<v1::FromAgent, Status>> + Unpin,
+    ) {
         let mut cut = self.cut.clone();
         let why = tokio::select! {
+            biased;
             why = self.hear(&mut words) => why,
             _ = cut.wait_for(Option::is_some) => match *self.cut.borrow_and_update() {
                 Some(why) => why.to_string(),
@@ -153,16 +172,19 @@ impl Listener {
         self.rollouts.link_changed(&self.host);
     }
 
-    async fn hear(&self, words: &mut Streaming<v1::FromAgent>) -> String {
+    async fn hear(
+        &self,
+        words: &mut (impl Stream<Item = Result<v1::FromAgent, Status>> + Unpin),
+    ) -> String {
         loop {
-            let word = match tokio::time::timeout(self.silence, words.message()).await {
+            let word = match tokio::time::timeout(self.silence, words.next()).await {
                 Err(_) => {
                     self.rollouts.fleet.cut(&self.host, self.session, Cut::Silent);
                     return Cut::Silent.to_string();
                 }
-                Ok(Err(status)) => return status.message().to_owned(),
-                Ok(Ok(None)) => return "its agent said good-bye".to_owned(),
-                Ok(Ok(Some(word))) => word,
+                Ok(Some(Err(status))) => return status.message().to_owned(),
+                Ok(None) => return "its agent said good-bye".to_owned(),
+                Ok(Some(Ok(word))) => word,
             };
             match wire::word(&self.host, word) {
                 Ok(Some(word)) => self.rollouts.heard(&self.host, self.session, word).await,

@@ -34,7 +34,8 @@ const REASON: usize = 1000;
 const DEFAULT_LIST: usize = 50;
 const LONGEST_LIST: usize = 1000;
 
-pub(crate) struct ControlApi {
+/// What operators call.
+pub struct ControlApi {
     pub(crate) rollouts: Arc<Rollouts>,
     pub(crate) enrolment: Arc<Enrolment>,
 }

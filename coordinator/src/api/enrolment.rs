@@ -7,7 +7,8 @@ use tonic::{Request, Response, Status};
 
 use crate::{enrolment::Enrolment, identity::Peer};
 
-pub(crate) struct EnrolmentApi(pub(crate) Arc<Enrolment>);
+/// What a host calls that wants in.
+pub struct EnrolmentApi(pub(crate) Arc<Enrolment>);
 
 #[tonic::async_trait]
 impl Service for EnrolmentApi {

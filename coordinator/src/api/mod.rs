@@ -7,6 +7,6 @@ mod enrolment;
 mod fit;
 mod wire;
 
-pub(crate) use agent_link::AgentLinkApi;
-pub(crate) use control::ControlApi;
-pub(crate) use enrolment::EnrolmentApi;
+pub use agent_link::{AgentLinkApi, Orders};
+pub use control::ControlApi;
+pub use enrolment::EnrolmentApi;
