@@ -3,34 +3,68 @@
 use std::fmt;
 
 use dv_types::Timestamp;
-use futures_util::future::BoxFuture;
+use futures_util::{future::BoxFuture, stream::BoxStream};
 
 use crate::store::{Batch, Key};
 
 /// What a store gives back, later.
 pub type Stored<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
-/// An ordered map that survives the process. Whatever `commit` answered `Ok` to is durable.
+/// Entries, in the order of their keys.
+pub type Entries = Vec<(Key, Vec<u8>)>;
+
+/// Everything at one instant, page by page, in the order of the keys.
+pub type Snapshot = BoxStream<'static, Result<Entries, StoreError>>;
+
+/// An ordered map that survives the process, and documents beside it. Whatever `commit` and `save_document` answered
+/// `Ok` to is durable: it outlives `kill -9` and a power cut. What each store must do is tested by one suite,
+/// `tests/it/store/suite.rs`.
 pub trait Store: Send + Sync + 'static {
     /// The value at `key`.
     fn get(&self, key: Key) -> Stored<'_, Option<Vec<u8>>>;
 
-    /// Up to `limit` entries under `prefix`, in the order of their keys, those after `after` only.
-    fn scan(
-        &self,
-        prefix: Key,
-        after: Option<Key>,
-        limit: usize,
-    ) -> Stored<'_, Vec<(Key, Vec<u8>)>>;
+    /// Up to `limit` entries under `prefix`, in the order of their keys, those after `after` only. Two pages are two
+    /// looks: what is written between them may be in the second.
+    fn scan(&self, prefix: Key, after: Option<Key>, limit: usize) -> Stored<'_, Entries>;
 
-    /// Writes all of `batch` or nothing of it. Nothing, if what it expects does not hold.
+    /// Everything at this instant; what is written later is not in it, and writes do not wait for its reader.
+    fn snapshot(&self) -> Stored<'_, Snapshot>;
+
+    /// Writes all of `batch` or nothing of it. Nothing, if what it expects does not hold; nothing, if a value is larger
+    /// than [`VALUE_LIMIT`](crate::store::VALUE_LIMIT). Of two writes to one key the later one counts.
     fn commit(&self, batch: Batch) -> Stored<'_, ()>;
 
-    /// Keeps a large document, and answers with its SHA-256.
+    /// Keeps a large document, and answers with its SHA-256, in hexadecimal.
     fn save_document(&self, text: String) -> Stored<'_, String>;
 
     /// The document of this SHA-256.
     fn document(&self, hash: String) -> Stored<'_, Option<String>>;
+
+    /// Up to `limit` names of documents, in order, those after `after` only.
+    fn documents(&self, after: Option<String>, limit: usize) -> Stored<'_, Vec<String>>;
+
+    /// Forgets a document. Nothing, if it is not there.
+    fn forget_document(&self, hash: String) -> Stored<'_, ()>;
+
+    /// Whether there is so little room left that nothing new should begin.
+    fn shortage(&self) -> Stored<'_, Option<Shortage>>;
+}
+
+/// A store that is nearly full: what is under way is still kept, and nothing new should begin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{place} is nearly full: {} MiB are free, and {} MiB must be before anything new begins; make room for {} MiB more",
+    free >> 20,
+    floor >> 20,
+    (floor.saturating_sub(*free) >> 20) + 1
+)]
+pub struct Shortage {
+    /// What is nearly full.
+    pub place: String,
+    /// What is free, in bytes.
+    pub free: u64,
+    /// What must be free, in bytes.
+    pub floor: u64,
 }
 
 /// What tells the time.

@@ -1,13 +1,14 @@
 //! Writes that happen together or not at all.
 
-use super::Key;
+use super::{Key, VALUE_LIMIT};
+use crate::ports::StoreError;
 
 /// One write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {
     /// Where.
     pub key: Key,
-    /// What; nothing deletes.
+    /// What, at most [`VALUE_LIMIT`] bytes; nothing deletes.
     pub value: Option<Vec<u8>>,
 }
 
@@ -46,5 +47,20 @@ impl Batch {
     pub fn delete(mut self, key: Key) -> Self {
         self.writes.push(Write { key, value: None });
         self
+    }
+
+    /// Refuses values that are too large. Every store asks this before it writes anything.
+    pub fn check(&self) -> Result<(), StoreError> {
+        for write in &self.writes {
+            let size = write.value.as_ref().map_or(0, Vec::len);
+            if size > VALUE_LIMIT {
+                return Err(StoreError::TooLarge {
+                    key: write.key.clone(),
+                    size,
+                    limit: VALUE_LIMIT,
+                });
+            }
+        }
+        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Large documents: files that are named by what is in them, and never change.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -45,6 +46,42 @@ impl Documents {
             Err(why) => Err(damaged(why.to_string())),
             Ok(text) if hash(&text) == wanted => Ok(Some(text)),
             Ok(_) => Err(damaged("its content is not what its name says".to_owned())),
+        }
+    }
+
+    /// Up to `limit` names, in order, those after `after` only.
+    pub(super) fn names(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let why = |why: io::Error| {
+            StoreError::Failed(format!("{} can't be read: {why}", self.directory.display()))
+        };
+        // The lowest ones are kept, however many there are.
+        let mut names = BTreeSet::new();
+        for entry in fs::read_dir(&self.directory).map_err(why)? {
+            let name = entry.map_err(why)?.file_name();
+            let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".json")) else {
+                continue;
+            };
+            if after.is_none_or(|after| name > after) {
+                names.insert(name.to_owned());
+                if names.len() > limit {
+                    names.pop_last();
+                }
+            }
+        }
+        Ok(names.into_iter().collect())
+    }
+
+    pub(super) fn forget(&self, hash: &str) -> Result<(), StoreError> {
+        let path = self.path(hash);
+        match fs::remove_file(&path) {
+            Err(why) if why.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::Failed(format!("{} can't be removed: {why}", path.display())))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::{Batch, Key};
-use crate::ports::{Store, StoreError, Stored};
+use crate::ports::{Entries, Shortage, Snapshot, Store, StoreError, Stored};
 
 /// A store, and the first failed write of it.
 pub(crate) struct Guarded {
@@ -42,13 +42,12 @@ impl Store for Guarded {
         self.store.get(key)
     }
 
-    fn scan(
-        &self,
-        prefix: Key,
-        after: Option<Key>,
-        limit: usize,
-    ) -> Stored<'_, Vec<(Key, Vec<u8>)>> {
+    fn scan(&self, prefix: Key, after: Option<Key>, limit: usize) -> Stored<'_, Entries> {
         self.store.scan(prefix, after, limit)
+    }
+
+    fn snapshot(&self) -> Stored<'_, Snapshot> {
+        self.store.snapshot()
     }
 
     fn commit(&self, batch: Batch) -> Stored<'_, ()> {
@@ -61,5 +60,17 @@ impl Store for Guarded {
 
     fn document(&self, hash: String) -> Stored<'_, Option<String>> {
         self.store.document(hash)
+    }
+
+    fn documents(&self, after: Option<String>, limit: usize) -> Stored<'_, Vec<String>> {
+        self.store.documents(after, limit)
+    }
+
+    fn forget_document(&self, hash: String) -> Stored<'_, ()> {
+        Box::pin(async move { self.look(self.store.forget_document(hash).await) })
+    }
+
+    fn shortage(&self) -> Stored<'_, Option<Shortage>> {
+        self.store.shortage()
     }
 }

@@ -27,6 +27,13 @@ impl Key {
         self.0.starts_with(&prefix.0)
     }
 
+    /// The lowest key that is higher.
+    pub(super) fn successor(&self) -> Self {
+        let mut bytes = self.0.clone();
+        bytes.push(0);
+        Self(bytes)
+    }
+
     fn tree(name: &str) -> Self {
         Self(format!("{name}/").into_bytes())
     }

@@ -1,18 +1,22 @@
 //! A store that lives as long as its value: for tests and simulation. Clones share what they keep.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
+    ops::Bound,
     sync::{Arc, Mutex, PoisonError},
 };
 
+use futures_util::{StreamExt as _, stream};
+
 use super::{Batch, Key, hash};
-use crate::ports::{Store, StoreError, Stored};
+use crate::ports::{Entries, Shortage, Snapshot, Store, StoreError, Stored};
 
 #[derive(Debug, Default)]
 struct Content {
     entries: BTreeMap<Key, Vec<u8>>,
-    documents: HashMap<String, String>,
+    documents: BTreeMap<String, String>,
     failing: bool,
+    shortage: Option<Shortage>,
 }
 
 /// A store in memory.
@@ -23,6 +27,11 @@ impl MemoryStore {
     /// Makes every write fail, or no longer.
     pub fn fail_writes(&self, failing: bool) {
         self.with(|content| content.failing = failing);
+    }
+
+    /// Lets room be short, or no longer.
+    pub fn run_short(&self, shortage: Option<Shortage>) {
+        self.with(|content| content.shortage = shortage);
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Content) -> T) -> T {
@@ -40,6 +49,7 @@ impl Content {
 
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
         self.writable()?;
+        batch.check()?;
         for (key, expected) in &batch.expected {
             if self.entries.get(key) != expected.as_ref() {
                 return Err(StoreError::Conflict(key.clone()));
@@ -60,12 +70,7 @@ impl Store for MemoryStore {
         Box::pin(async move { Ok(self.with(|content| content.entries.get(&key).cloned())) })
     }
 
-    fn scan(
-        &self,
-        prefix: Key,
-        after: Option<Key>,
-        limit: usize,
-    ) -> Stored<'_, Vec<(Key, Vec<u8>)>> {
+    fn scan(&self, prefix: Key, after: Option<Key>, limit: usize) -> Stored<'_, Entries> {
         Box::pin(async move {
             let found = self.with(|content| {
                 content
@@ -78,6 +83,14 @@ impl Store for MemoryStore {
                     .collect()
             });
             Ok(found)
+        })
+    }
+
+    fn snapshot(&self) -> Stored<'_, Snapshot> {
+        Box::pin(async move {
+            let entries: Entries =
+                self.with(|content| content.entries.clone()).into_iter().collect();
+            Ok(stream::iter([Ok(entries)]).boxed())
         })
     }
 
@@ -98,5 +111,30 @@ impl Store for MemoryStore {
 
     fn document(&self, hash: String) -> Stored<'_, Option<String>> {
         Box::pin(async move { Ok(self.with(|content| content.documents.get(&hash).cloned())) })
+    }
+
+    fn documents(&self, after: Option<String>, limit: usize) -> Stored<'_, Vec<String>> {
+        Box::pin(async move {
+            let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let names = self.with(|content| {
+                let later = content.documents.range((from, Bound::Unbounded));
+                later.take(limit).map(|(name, _)| name.clone()).collect()
+            });
+            Ok(names)
+        })
+    }
+
+    fn forget_document(&self, hash: String) -> Stored<'_, ()> {
+        Box::pin(async move {
+            self.with(|content| {
+                content.writable()?;
+                content.documents.remove(&hash);
+                Ok(())
+            })
+        })
+    }
+
+    fn shortage(&self) -> Stored<'_, Option<Shortage>> {
+        Box::pin(async move { Ok(self.with(|content| content.shortage.clone())) })
     }
 }

@@ -14,7 +14,6 @@ mod journal;
 mod key;
 mod memory;
 mod sled;
-mod sled_writer;
 mod value;
 mod words;
 

@@ -11,7 +11,7 @@ use std::{
 
 use dv_coordinator::{
     clock::SystemClock,
-    ports::{Store, Stored},
+    ports::{Entries, Shortage, Snapshot, Store, Stored},
     store::{Batch, Key, MemoryStore},
 };
 use dv_proto::{
@@ -557,13 +557,12 @@ impl Store for Mortal {
         self.store.get(key)
     }
 
-    fn scan(
-        &self,
-        prefix: Key,
-        after: Option<Key>,
-        limit: usize,
-    ) -> Stored<'_, Vec<(Key, Vec<u8>)>> {
+    fn scan(&self, prefix: Key, after: Option<Key>, limit: usize) -> Stored<'_, Entries> {
         self.store.scan(prefix, after, limit)
+    }
+
+    fn snapshot(&self) -> Stored<'_, Snapshot> {
+        self.store.snapshot()
     }
 
     fn commit(&self, batch: Batch) -> Stored<'_, ()> {
@@ -591,5 +590,17 @@ impl Store for Mortal {
 
     fn document(&self, hash: String) -> Stored<'_, Option<String>> {
         self.store.document(hash)
+    }
+
+    fn documents(&self, after: Option<String>, limit: usize) -> Stored<'_, Vec<String>> {
+        self.store.documents(after, limit)
+    }
+
+    fn forget_document(&self, hash: String) -> Stored<'_, ()> {
+        self.store.forget_document(hash)
+    }
+
+    fn shortage(&self) -> Stored<'_, Option<Shortage>> {
+        self.store.shortage()
     }
 }

@@ -11,8 +11,11 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Batch, Key};
-use crate::ports::StoreError;
+use super::view::Views;
+use crate::{
+    ports::StoreError,
+    store::{Batch, Key},
+};
 
 /// Batches that may wait.
 const QUEUE: usize = 1024;
@@ -28,12 +31,12 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(db: sled::Db, directory: &Path) -> io::Result<Self> {
+    pub(super) fn start(db: sled::Db, views: Views, directory: &Path) -> io::Result<Self> {
         let file = File::open(directory.join("db"))?;
         let (queue, waiting) = mpsc::channel(QUEUE);
         let thread = thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || run(&db, &file, waiting))?;
+            .spawn(move || run(&db, &views, &file, waiting))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
@@ -61,7 +64,7 @@ impl Drop for Writer {
     }
 }
 
-fn run(db: &sled::Db, file: &File, mut waiting: mpsc::Receiver<(Batch, Answer)>) {
+fn run(db: &sled::Db, views: &Views, file: &File, mut waiting: mpsc::Receiver<(Batch, Answer)>) {
     while let Some(first) = waiting.blocking_recv() {
         let mut group = Group::default();
         group.take(db, first);
@@ -70,7 +73,7 @@ fn run(db: &sled::Db, file: &File, mut waiting: mpsc::Receiver<(Batch, Answer)>)
         {
             group.take(db, next);
         }
-        group.write(db, file);
+        group.write(db, views, file);
     }
 }
 
@@ -85,6 +88,10 @@ struct Group {
 impl Group {
     /// Takes a batch in; or answers it right away, if what it expects does not hold.
     fn take(&mut self, db: &sled::Db, (batch, answer): (Batch, Answer)) {
+        if let Err(why) = batch.check() {
+            let _ = answer.send(Err(why));
+            return;
+        }
         for (key, expected) in &batch.expected {
             let found = match self.writes.get(key) {
                 Some(value) => Ok(value.clone()),
@@ -105,22 +112,25 @@ impl Group {
         self.answers.push(answer);
     }
 
-    fn write(self, db: &sled::Db, file: &File) {
-        let mut batch = sled::Batch::default();
-        for (key, value) in self.writes {
-            match value {
-                Some(value) => batch.insert(key.as_bytes(), value),
-                None => batch.remove(key.as_bytes()),
-            }
-        }
-        let written = db
-            .apply_batch(batch)
-            .and_then(|()| db.flush().map(drop))
-            .map_err(StoreError::failed)
-            // sled's flush does not reach the disk itself (spacejam/sled#1452).
-            .and_then(|()| file.sync_data().map_err(StoreError::failed));
+    fn write(self, db: &sled::Db, views: &Views, file: &File) {
+        let written = self.apply(db, views, file);
         for answer in self.answers {
             let _ = answer.send(written.clone());
         }
+    }
+
+    fn apply(&self, db: &sled::Db, views: &Views, file: &File) -> Result<(), StoreError> {
+        let mut batch = sled::Batch::default();
+        for (key, value) in &self.writes {
+            match value {
+                Some(value) => batch.insert(key.as_bytes(), value.as_slice()),
+                None => batch.remove(key.as_bytes()),
+            }
+        }
+        let apply = || db.apply_batch(batch).map_err(StoreError::failed);
+        views.before(db, self.writes.keys(), apply)?;
+        db.flush().map_err(StoreError::failed)?;
+        // sled's flush does not reach the disk itself (spacejam/sled#1452).
+        file.sync_data().map_err(StoreError::failed)
     }
 }

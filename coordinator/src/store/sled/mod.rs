@@ -1,14 +1,20 @@
 //! The default store: sled, in the coordinator's state directory.
 
+mod view;
+mod writer;
+
 use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use super::{Batch, Key, documents::Documents, sled_writer::Writer};
+use futures_util::{StreamExt as _, stream};
+
+use self::{view::Views, writer::Writer};
+use super::{Batch, Key, documents::Documents};
 use crate::{
     files,
-    ports::{Store, StoreError, Stored},
+    ports::{Entries, Shortage, Snapshot, Store, StoreError, Stored},
 };
 
 /// The store can't be opened.
@@ -24,6 +30,7 @@ pub struct OpenError {
 pub struct SledStore {
     db: sled::Db,
     writer: Writer,
+    views: Views,
     documents: Documents,
 }
 
@@ -45,8 +52,10 @@ impl SledStore {
         let documents =
             Documents::open(&state_dir.join("documents")).map_err(|why| refuse(&why))?;
         let db = open_patiently(&directory).map_err(|why| refuse(&why))?;
-        let writer = Writer::start(db.clone(), &directory).map_err(|why| refuse(&why))?;
-        Ok(Self { db, writer, documents })
+        let views = Views::default();
+        let writer =
+            Writer::start(db.clone(), views.clone(), &directory).map_err(|why| refuse(&why))?;
+        Ok(Self { db, writer, views, documents })
     }
 }
 
@@ -87,21 +96,15 @@ impl Store for SledStore {
         })
     }
 
-    fn scan(
-        &self,
-        prefix: Key,
-        after: Option<Key>,
-        limit: usize,
-    ) -> Stored<'_, Vec<(Key, Vec<u8>)>> {
+    fn scan(&self, prefix: Key, after: Option<Key>, limit: usize) -> Stored<'_, Entries> {
         let db = self.db.clone();
         blocking(move || {
-            let mut start = after.as_ref().unwrap_or(&prefix).as_bytes().to_vec();
-            if after.is_some() {
-                // The next key there can be.
-                start.push(0);
-            }
+            let start = match &after {
+                Some(after) => after.successor().max(prefix.clone()),
+                None => prefix.clone(),
+            };
             let mut found = Vec::new();
-            for entry in db.range(start..).take(limit) {
+            for entry in db.range(start.as_bytes()..).take(limit) {
                 let (key, value) = entry.map_err(StoreError::failed)?;
                 let key = Key::from_bytes(&key);
                 if !key.starts_with(&prefix) {
@@ -111,6 +114,20 @@ impl Store for SledStore {
             }
             Ok(found)
         })
+    }
+
+    fn snapshot(&self) -> Stored<'_, Snapshot> {
+        let db = self.db.clone();
+        let view = self.views.begin();
+        let pages = stream::try_unfold((db, view), async |(db, view)| {
+            let (page, db, view) = blocking(move || {
+                let page = view.page(&db)?;
+                Ok((page, db, view))
+            })
+            .await?;
+            Ok((!page.is_empty()).then_some((page, (db, view))))
+        });
+        Box::pin(async move { Ok(pages.boxed()) })
     }
 
     fn commit(&self, batch: Batch) -> Stored<'_, ()> {
@@ -125,6 +142,20 @@ impl Store for SledStore {
     fn document(&self, hash: String) -> Stored<'_, Option<String>> {
         let documents = self.documents.clone();
         blocking(move || documents.load(&hash))
+    }
+
+    fn documents(&self, after: Option<String>, limit: usize) -> Stored<'_, Vec<String>> {
+        let documents = self.documents.clone();
+        blocking(move || documents.names(after.as_deref(), limit))
+    }
+
+    fn forget_document(&self, hash: String) -> Stored<'_, ()> {
+        let documents = self.documents.clone();
+        blocking(move || documents.forget(&hash))
+    }
+
+    fn shortage(&self) -> Stored<'_, Option<Shortage>> {
+        Box::pin(async { Ok(None) })
     }
 }
 
