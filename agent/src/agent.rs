@@ -1,6 +1,8 @@
 //! The agent as a whole: opens what it keeps, and holds the link until it is told to stop.
 
-use std::{io, sync::Arc};
+use std::{io, path::Path, sync::Arc};
+
+use tokio_util::sync::DropGuard;
 
 use crate::{
     adapter,
@@ -11,7 +13,8 @@ use crate::{
     lock::Lock,
     notify::{self, Status},
     outbox::Outbox,
-    outside, process,
+    ports::Ports,
+    process,
     runner::Runner,
     switch::{self, Clock, Switches},
 };
@@ -24,41 +27,17 @@ pub struct StartError {
     why: io::Error,
 }
 
-/// Runs the agent until `stop` ends. What is under way then is settled at the next start.
+/// Runs the agent of this host until `stop` ends. What is under way then is settled at the next start.
 pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), StartError> {
-    let at = |path: &std::path::Path| {
-        let at = path.display().to_string();
-        move |why| StartError { at, why }
-    };
     let _lock = Lock::take(&config.state_dir).map_err(at(&config.state_dir))?;
-    let ledger =
-        Ledger::open(config.ledger_dir(), outside::now()).map_err(at(&config.ledger_dir()))?;
-    let fence = Fence::open(config.epoch_file()).map_err(at(&config.epoch_file()))?;
     if let Err(error) = process::adopt_orphans() {
         tracing::warn!(%error, "orphans of commands can't be adopted; some may outlive their deadline");
     }
-
-    let switches = Switches::open(config.switches_dir(), Clock::of_host())
-        .map_err(at(&config.switches_dir()))?;
-
-    let outbox = Arc::new(Outbox::default());
-    let status = Arc::new(Status::default());
     let ports = adapter::ports(&config);
-    let runner = Arc::new(Runner::new(
-        config.clone(),
-        ports,
-        ledger,
-        switches,
-        Arc::clone(&outbox),
-        Arc::clone(&status),
-    ));
-    let instance = format!("{:032x}", outside::unique());
-    notify::ready(&status);
-    let switches = switch::watch(Arc::clone(&runner));
-    let link = Link { config, runner, outbox, fence: Arc::new(fence), status, instance };
+    let agent = Agent::open(config, ports)?;
+    notify::ready(&agent.link.status);
     tokio::select! {
-        () = link.hold() => {}
-        () = switches => {}
+        () = agent.work() => {}
         () = stop => {
             notify::stopping();
             // At once, and before anything looks at how they ended: they did not fail, they were left.
@@ -66,4 +45,49 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
         }
     }
     Ok(())
+}
+
+/// An agent, whatever its outside is. Dropped, it ends at once, with every task of it.
+pub struct Agent {
+    link: Link,
+    runner: Arc<Runner>,
+    _tasks: DropGuard,
+}
+
+impl Agent {
+    /// Opens what it keeps.
+    pub fn open(config: Config, ports: Ports) -> Result<Self, StartError> {
+        let (disk, now) = (|| Arc::clone(&ports.disk), ports.outside.now());
+        let (ledger, switches, epoch) =
+            (config.ledger_dir(), config.switches_dir(), config.epoch_file());
+        let clock = Clock::of_host(Arc::clone(&ports.outside));
+        let kept = Ledger::open(disk(), ledger.clone(), now).map_err(at(&ledger))?;
+        let fence = Fence::open(disk(), epoch.clone()).map_err(at(&epoch))?;
+        let armed = Switches::open(disk(), switches.clone(), clock).map_err(at(&switches))?;
+
+        let outbox = Arc::new(Outbox::default());
+        let status = Arc::new(Status::default());
+        let instance = format!("{:032x}", ports.outside.unique());
+        let (to, shown) = (Arc::clone(&outbox), Arc::clone(&status));
+        let runner = Arc::new(Runner::new(config.clone(), ports, kept, armed, to, shown));
+        let tasks = runner.tasks.end_with();
+        let (fence, at_work) = (Arc::new(fence), Arc::clone(&runner));
+        let link = Link { config, runner: at_work, outbox, fence, status, instance };
+        Ok(Self { link, runner, _tasks: tasks })
+    }
+
+    /// Holds the link and obeys, for ever.
+    pub async fn work(self) {
+        let Self { link, runner, _tasks } = self;
+        tokio::select! {
+            biased;
+            () = link.hold() => {}
+            () = switch::watch(runner) => {}
+        }
+    }
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> StartError + use<> {
+    let at = path.display().to_string();
+    move |why| StartError { at, why }
 }

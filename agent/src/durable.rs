@@ -2,52 +2,57 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    io,
     path::{Path, PathBuf},
 };
+
+use tokio::sync::oneshot;
+
+use crate::ports::Disk;
 
 /// What a file is called while it is being written. Left behind only by a crash.
 pub(crate) const TEMPORARY: &str = ".tmp";
 
 /// Writes `path` anew: beside it first, then renamed over it, both on the disk when this returns.
-pub(crate) fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+pub(crate) fn write(disk: &dyn Disk, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let temporary = temporary(path);
-    remove(&temporary)?;
+    remove(disk, &temporary)?;
     let written = (|| {
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
+        disk.create(&temporary, bytes, mode)?;
+        disk.sync(&temporary)?;
+        disk.rename(&temporary, path)
     })();
     if written.is_err() {
         // Gives the space back, where it was space that was missing.
-        let _ = fs::remove_file(&temporary);
+        let _ = disk.remove(&temporary);
     }
     written?;
-    sync_directory(path)
+    sync_directory(disk, path)
 }
 
 /// Removes `path` if it is there.
-pub(crate) fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
+pub(crate) fn remove(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    match disk.remove(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
         _ => Ok(()),
     }
 }
 
 /// The same, and when this returns it is gone after a power cut too.
-pub(crate) fn remove_for_good(path: &Path) -> io::Result<()> {
-    remove(path)?;
-    sync_directory(path)
+pub(crate) fn remove_for_good(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    remove(disk, path)?;
+    sync_directory(disk, path)
 }
 
-/// Makes a directory that only its owner can enter, with what leads to it.
-pub(crate) fn private_directory(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+/// Does `work`, which waits for the disk, where that holds nobody up, and to its end.
+pub(crate) async fn apart<T: Send + 'static>(
+    disk: &dyn Disk,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    let (tell, told) = oneshot::channel();
+    // Whoever asked may be gone.
+    disk.apart(Box::new(move || drop(tell.send(work())))).await;
+    told.await.expect("it does not panic, and is done to its end")
 }
 
 fn temporary(path: &Path) -> PathBuf {
@@ -56,9 +61,9 @@ fn temporary(path: &Path) -> PathBuf {
     name.into()
 }
 
-fn sync_directory(of: &Path) -> io::Result<()> {
+fn sync_directory(disk: &dyn Disk, of: &Path) -> io::Result<()> {
     match of.parent() {
-        Some(directory) => File::open(directory)?.sync_all(),
+        Some(directory) => disk.sync(directory),
         None => Ok(()),
     }
 }

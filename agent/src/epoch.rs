@@ -1,13 +1,18 @@
 //! The fence: an agent obeys no reign lower than one that it has seen, not even after a restart.
 
-use std::{fs, io, path::PathBuf, sync::Mutex};
+use std::{
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
 
 use dv_types::Epoch;
 
-use crate::durable;
+use crate::{durable, ports::Disk};
 
 /// The highest epoch that was seen, on the disk.
 pub(crate) struct Fence {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
     highest: Mutex<Epoch>,
 }
@@ -23,9 +28,9 @@ pub(crate) enum Fenced {
 
 impl Fence {
     /// Takes up where the file left off.
-    pub(crate) fn open(path: PathBuf) -> io::Result<Self> {
-        let highest = match fs::read_to_string(&path) {
-            Ok(text) => text.trim().parse().map(Epoch).map_err(|_| {
+    pub(crate) fn open(disk: Arc<dyn Disk>, path: PathBuf) -> io::Result<Self> {
+        let highest = match disk.read(&path) {
+            Ok(text) => String::from_utf8_lossy(&text).trim().parse().map(Epoch).map_err(|_| {
                 io::Error::other(format!(
                     "{} is damaged; remove it if this host shall obey any coordinator that knows its certificate",
                     path.display()
@@ -34,7 +39,7 @@ impl Fence {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Epoch::default(),
             Err(e) => return Err(e),
         };
-        Ok(Self { path, highest: Mutex::new(highest) })
+        Ok(Self { disk, path, highest: Mutex::new(highest) })
     }
 
     /// Lets a message of `epoch` pass, and no lower one after it.
@@ -44,7 +49,7 @@ impl Fence {
             return Err(Fenced::Over { theirs: epoch, highest: *highest });
         }
         if epoch > *highest {
-            durable::write(&self.path, format!("{epoch}\n").as_bytes(), 0o600)
+            durable::write(&*self.disk, &self.path, format!("{epoch}\n").as_bytes(), 0o600)
                 .map_err(|why| Fenced::Unwritten { theirs: epoch, path: self.path.clone(), why })?;
             *highest = epoch;
         }
@@ -54,28 +59,35 @@ impl Fence {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::adapter::disk::HostDisk;
+
+    fn open(path: PathBuf) -> io::Result<Fence> {
+        Fence::open(Arc::new(HostDisk), path)
+    }
 
     #[test]
     fn a_lower_epoch_does_not_pass_after_a_restart_either() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("epoch");
-        let fence = Fence::open(path.clone()).unwrap();
+        let fence = open(path.clone()).unwrap();
         fence.pass(Epoch(3)).unwrap();
         fence.pass(Epoch(3)).unwrap();
         assert!(matches!(fence.pass(Epoch(2)), Err(Fenced::Over { .. })));
-        let fence = Fence::open(path.clone()).unwrap();
+        let fence = open(path.clone()).unwrap();
         assert!(matches!(fence.pass(Epoch(2)), Err(Fenced::Over { .. })));
         fence.pass(Epoch(4)).unwrap();
 
         fs::write(&path, "four").unwrap();
-        assert!(Fence::open(path).is_err());
+        assert!(open(path).is_err());
     }
 
     #[test]
     fn an_epoch_that_can_not_be_kept_is_not_obeyed() {
         let dir = tempfile::tempdir().unwrap();
-        let fence = Fence::open(dir.path().join("missing/epoch")).unwrap();
+        let fence = open(dir.path().join("missing/epoch")).unwrap();
         assert!(matches!(fence.pass(Epoch(1)), Err(Fenced::Unwritten { .. })));
         assert!(matches!(fence.pass(Epoch(1)), Err(Fenced::Unwritten { .. })));
     }

@@ -11,7 +11,7 @@ use std::{fs, io, path::Path, time::Duration};
 use dv_types::Timestamp;
 use x509_parser::{extensions::GeneralName, pem::parse_x509_pem};
 
-use crate::durable;
+use crate::{adapter::disk::HostDisk, durable, ports::Disk};
 
 /// `STATE_DIR/identity`
 pub(crate) struct Identity {
@@ -59,16 +59,21 @@ impl Identity {
 
     /// Writes a whole new identity.
     pub(crate) fn save(&self, directory: &Path) -> io::Result<()> {
-        durable::private_directory(directory)?;
-        durable::remove(&directory.join("certificate.pem"))?;
-        durable::write(&directory.join("key.pem"), self.key.as_bytes(), 0o600)?;
+        HostDisk.private_directory(directory)?;
+        durable::remove(&HostDisk, &directory.join("certificate.pem"))?;
+        durable::write(&HostDisk, &directory.join("key.pem"), self.key.as_bytes(), 0o600)?;
         self.save_certificate(directory)
     }
 
     /// Writes a certificate for the key that is there. The key stays, so a power cut can't part the two.
     pub(crate) fn save_certificate(&self, directory: &Path) -> io::Result<()> {
-        durable::write(&directory.join("ca.pem"), self.ca.as_bytes(), 0o644)?;
-        durable::write(&directory.join("certificate.pem"), self.certificate.as_bytes(), 0o644)
+        durable::write(&HostDisk, &directory.join("ca.pem"), self.ca.as_bytes(), 0o644)?;
+        durable::write(
+            &HostDisk,
+            &directory.join("certificate.pem"),
+            self.certificate.as_bytes(),
+            0o644,
+        )
     }
 
     /// What the certificate says.

@@ -15,10 +15,8 @@ use tokio::time::Instant;
 use crate::{
     limits::Limits,
     operations::{self, checkout::local_changes, git::Git, schema::Kinds},
-    outside,
     policy::Policy,
     ports::UnitsError,
-    probe,
     runner::Runner,
 };
 
@@ -42,7 +40,7 @@ pub(crate) async fn inspect(
     subjects: &[Subject],
     probing: Option<&Probing>,
 ) -> (Vec<Finding>, Option<bool>) {
-    let policy = match Policy::load(&runner.config.policy, runner.config.unprivileged) {
+    let policy = match (runner.ports.policy)() {
         Ok(policy) => policy,
         Err(error) => {
             let refused = Finding::Refused(error.to_string());
@@ -53,14 +51,14 @@ pub(crate) async fn inspect(
     let healthy = async {
         let probing = probing.filter(|probing| policy.allows_all(&commands(probing)).is_ok())?;
         let began = Instant::now();
-        let good = probe::round(probing).await.is_ok();
+        let good = runner.ports.probes.round(probing).await.is_ok();
         Some((good, Span::from(began.elapsed())))
     };
     let (mut findings, probed) = tokio::join!(findings, healthy);
     for finding in &mut findings {
         match finding {
             // The time of the answer, however long the rest of it took.
-            Finding::Clock { now } => *now = outside::now(),
+            Finding::Clock { now } => *now = runner.ports.outside.now(),
             Finding::Metrics(reading) => {
                 (reading.good, reading.probe) = probed.unzip();
             }
@@ -102,15 +100,15 @@ async fn find(runner: &Runner, policy: &Policy, subject: &Subject) -> Finding {
                 commit(&git, resolve.as_deref()).await
             }
             Subject::Unit { unit } => state(runner, unit).await,
-            Subject::Command { argv } => program(argv),
+            Subject::Command { argv } => runner.ports.programs.find(argv).await,
             Subject::File { .. } => Ok(Finding::Allowed),
             Subject::Secret { name } => match policy.secrets.get(name) {
                 Some(listed) => secret::look(name, &listed.file, runner.config.unprivileged).await,
                 None => Ok(Finding::Refused(format!("the policy lists no secret {name}"))),
             },
-            Subject::Schema { check } => schema(check).await,
+            Subject::Schema { check } => schema(runner, check).await,
             Subject::Disk { path } => disk::free(&runner.background.askers, path).await,
-            Subject::Clock => Ok(Finding::Clock { now: outside::now() }),
+            Subject::Clock => Ok(Finding::Clock { now: runner.ports.outside.now() }),
             Subject::Revision { repository, digest } => {
                 let engine = (runner.ports.images)().map_err(|e| e.to_string())?;
                 let pulls = &runner.background.pulls;
@@ -126,8 +124,9 @@ async fn find(runner: &Runner, policy: &Policy, subject: &Subject) -> Finding {
 }
 
 /// What the manifest says of the kinds of migrations, the coordinator knows.
-async fn schema(check: &[String]) -> Result<Finding, String> {
-    let looked = operations::schema::look(check, &Kinds::new(), &Limits::of(OWN_LIMIT)).await;
+async fn schema(runner: &Runner, check: &[String]) -> Result<Finding, String> {
+    let (programs, limits) = (&*runner.ports.programs, Limits::of(OWN_LIMIT));
+    let looked = operations::schema::look(programs, check, &Kinds::new(), &limits).await;
     looked.map(Finding::Schema).map_err(|unseen| unseen.why)
 }
 
@@ -218,7 +217,7 @@ async fn state(runner: &Runner, unit: &str) -> Result<Finding, String> {
     }
 }
 
-fn program(argv: &[String]) -> Result<Finding, String> {
+pub(crate) fn program(argv: &[String]) -> Result<Finding, String> {
     let program = argv.first().map_or("", |a| a);
     let metadata = std::fs::metadata(Path::new(program));
     Ok(match metadata {

@@ -5,7 +5,7 @@ mod entry;
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -14,7 +14,7 @@ use dv_types::{CommandId, Operation, Span, Timestamp};
 
 pub(crate) use entry::{Entry, Mark, UnitMark};
 
-use crate::durable;
+use crate::{durable, ports::Disk};
 
 /// How long an acknowledged outcome is kept, so that a late repeat is still answered word for word.
 const KEPT: Span = Span::from_secs(7 * 86_400);
@@ -27,6 +27,7 @@ pub(crate) struct Ledger {
 }
 
 struct Inner {
+    disk: Arc<dyn Disk>,
     directory: PathBuf,
     /// One writer at a time; never held together with a wait for anything but the disk.
     writing: Mutex<()>,
@@ -48,23 +49,29 @@ pub(crate) enum Known {
 
 impl Ledger {
     /// Opens the ledger, making its directory if it is not there, and forgets what is old.
-    pub(crate) fn open(directory: PathBuf, now: Timestamp) -> io::Result<Self> {
-        durable::private_directory(&directory)?;
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+        directory: PathBuf,
+        now: Timestamp,
+    ) -> io::Result<Self> {
+        disk.private_directory(&directory)?;
         let mut index = BTreeMap::new();
-        for file in fs::read_dir(&directory)? {
-            let path = file?.path();
+        for path in disk.list(&directory)? {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if name.ends_with(durable::TEMPORARY) {
                 // Not yet renamed when the agent died: it never happened.
-                durable::remove(&path)?;
+                durable::remove(&*disk, &path)?;
             } else if let Some(id) = name.strip_suffix(".json").and_then(|n| n.parse().ok()) {
                 // A damaged file counts as unacknowledged.
-                index.insert(id, entry::read(&path).ok().and_then(|entry| entry.acknowledged));
+                index.insert(
+                    id,
+                    entry::read(&*disk, &path).ok().and_then(|entry| entry.acknowledged),
+                );
             } else {
                 tracing::warn!(file = %path.display(), "a file in the ledger that is not the agent's");
             }
         }
-        let inner = Inner { directory, writing: Mutex::default(), index: Mutex::new(index) };
+        let inner = Inner { disk, directory, writing: Mutex::default(), index: Mutex::new(index) };
         let ledger = Self { inner: Arc::new(inner) };
         ledger.prune(now);
         Ok(ledger)
@@ -76,9 +83,7 @@ impl Ledger {
         work: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> T {
         let ledger = self.clone();
-        tokio::task::spawn_blocking(move || work(&ledger))
-            .await
-            .expect("the ledger does not panic, and blocking work is not cancelled")
+        durable::apart(self.disk(), move || work(&ledger)).await
     }
 
     /// What is known of `id`.
@@ -87,7 +92,7 @@ impl Ledger {
             return Known::Nothing;
         }
         let path = self.path(id);
-        match entry::read(&path) {
+        match entry::read(self.disk(), &path) {
             Ok(entry) if entry.outcome.is_some() => Known::Ended(entry),
             Ok(entry) => Known::Intent(entry),
             Err(why) => Known::Damaged(format!("{}: {why}", path.display())),
@@ -99,14 +104,15 @@ impl Ledger {
         let _writing = self.writing();
         let path = self.path(entry.id);
         if self.index().contains_key(&entry.id)
-            && let Err(why) = entry::read(&path)
+            && let Err(why) = entry::read(self.disk(), &path)
         {
             // Kept for whoever looks into it.
             tracing::warn!(file = %path.display(), why, "a damaged file is put aside");
-            let _ = fs::rename(&path, path.with_extension("damaged"));
+            let _ = self.disk().rename(&path, &path.with_extension("damaged"));
         }
         let text = serde_json::to_vec(entry).expect("an entry is plain data with text keys");
-        durable::write(&path, &text, 0o600).map_err(|e| at(&self.inner.directory, &e))?;
+        durable::write(self.disk(), &path, &text, 0o600)
+            .map_err(|e| at(&self.inner.directory, &e))?;
         self.index().insert(entry.id, entry.acknowledged);
         Ok(())
     }
@@ -135,7 +141,7 @@ impl Ledger {
         let ids: Vec<_> = self.index().keys().copied().collect();
         let of_tree = |entry: &Entry| matches!(&entry.operation, Some(Operation::Checkout { tree: its, .. }) if its == tree);
         ids.into_iter()
-            .filter_map(|id| entry::read(&self.path(id)).ok())
+            .filter_map(|id| entry::read(self.disk(), &self.path(id)).ok())
             .filter(of_tree)
             .filter_map(|Entry { id, began, outcome, unfinished, .. }| {
                 let unfinished = unfinished || outcome.is_none();
@@ -152,7 +158,7 @@ impl Ledger {
         };
         let ids: Vec<_> = self.index().iter().filter(|(_, a)| old(a)).map(|(id, _)| *id).collect();
         for id in ids {
-            if durable::remove(&self.path(id)).is_ok() {
+            if durable::remove(self.disk(), &self.path(id)).is_ok() {
                 self.index().remove(&id);
             }
         }
@@ -160,6 +166,10 @@ impl Ledger {
 
     fn path(&self, id: CommandId) -> PathBuf {
         self.inner.directory.join(format!("{id}.json"))
+    }
+
+    fn disk(&self) -> &dyn Disk {
+        &*self.inner.disk
     }
 
     fn writing(&self) -> MutexGuard<'_, ()> {
@@ -173,7 +183,7 @@ impl Ledger {
 
 /// Forgets everything. For a host that goes over to another coordinator, whose numbers mean other things.
 pub(crate) fn forget(directory: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(directory) {
+    match std::fs::remove_dir_all(directory) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
         _ => Ok(()),
     }

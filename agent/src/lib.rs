@@ -27,6 +27,7 @@
 //!   and sends it again at each connection until it is acknowledged.
 //! - `switch` holds what takes the host back if nobody confirms it in time, and does that by itself.
 //! - Each operation is a task of its own with a deadline. One that is stuck holds up nothing else.
+//! - `ports` is all that the agent needs of the outside; `adapter` makes it real, and a simulation is another such outside.
 //! - There is one thread. What waits for the disk or for `/proc` goes to a helper thread that ends soon.
 
 mod adapter;
@@ -48,13 +49,14 @@ mod operations;
 mod outbox;
 mod outside;
 pub mod policy;
-mod ports;
+pub mod ports;
 mod probe;
 mod process;
 mod progress;
 mod runner;
 mod switch;
+mod tasks;
 mod watch;
 mod words;
 
-pub use agent::{StartError, run};
+pub use agent::{Agent, StartError, run};

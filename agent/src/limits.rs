@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How long an operation may take, and whether it is still wanted.
 #[derive(Debug, Clone)]
-pub(crate) struct Limits {
+pub struct Limits {
     limit: Span,
     deadline: Instant,
     cancelled: CancellationToken,
@@ -16,7 +16,7 @@ pub(crate) struct Limits {
 
 /// Why an operation was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub enum Stop {
     /// Its time was up.
     TimedOut(Span),
     /// The coordinator called it off.
@@ -56,7 +56,7 @@ impl Limits {
     }
 
     /// Waits until it must stop.
-    pub(crate) async fn reached(&self) -> Stop {
+    pub async fn reached(&self) -> Stop {
         tokio::select! {
             biased;
             () = self.cancelled.cancelled() => Stop::Cancelled,
@@ -65,7 +65,7 @@ impl Limits {
     }
 
     /// The answer of `work`, unless it must stop first.
-    pub(crate) async fn within<T>(&self, work: impl Future<Output = T>) -> Result<T, Stop> {
+    pub async fn within<T>(&self, work: impl Future<Output = T>) -> Result<T, Stop> {
         tokio::select! {
             biased;
             answer = work => Ok(answer),

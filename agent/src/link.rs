@@ -5,13 +5,11 @@ mod session;
 
 use std::{error::Error, sync::Arc};
 
-use dv_proto::dial;
 use tokio::time::Instant;
 use tonic::Status as Answer;
 
 use crate::{
-    config::Config, epoch::Fence, identity::Identity, notify::Status, outbox::Outbox, outside,
-    runner::Runner, words::innermost,
+    config::Config, epoch::Fence, notify::Status, outbox::Outbox, runner::Runner, words::innermost,
 };
 use backoff::Backoff;
 use session::Session;
@@ -47,7 +45,7 @@ impl Link {
             match end {
                 End::Renewed => tracing::info!("dialling again with the new certificate"),
                 End::Cut(why) => {
-                    let wait = backoff.next(outside::chance());
+                    let wait = backoff.next(self.runner.ports.outside.chance());
                     tracing::warn!(coordinator = self.config.coordinator, why, ?wait, "no link");
                     self.status
                         .link(format!("not connected to {}: {why}", self.config.coordinator));
@@ -58,24 +56,9 @@ impl Link {
     }
 
     async fn session(&self) -> End {
-        // Read each time: it may have been renewed, or given anew by `dv-agent enrol`.
-        let identity = match Identity::load(&self.config.identity_dir()) {
-            Ok(identity) => identity,
-            Err(error) => return End::Cut(error.to_string()),
-        };
-        let written = match identity.written() {
-            Ok(written) => written,
-            Err(why) => return End::Cut(format!("this host's certificate can't be read: {why}")),
-        };
-        if written.until < outside::now() {
-            tracing::warn!(until = %written.until, "this host's certificate has expired; enrol it again");
-        }
-        let shown = dial::Identity { certificate: &identity.certificate, key: &identity.key };
-        let channel = dial::client_tls(&identity.ca, Some(shown))
-            .and_then(|tls| dial::channel(&self.config.coordinator, tls));
-        match channel {
-            Ok(channel) => Session { link: self, identity, written, channel }.run().await,
-            Err(error) => End::Cut(error.to_string()),
+        match self.runner.ports.dial.dial() {
+            Ok(line) => Session { link: self, line: &*line }.run().await,
+            Err(why) => End::Cut(why),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::durable;
+use crate::{adapter::disk::HostDisk, ports::Disk};
 
 /// Held as long as this lives, and no longer than the process.
 pub(crate) struct Lock(#[expect(dead_code, reason = "the lock is on the open file")] File);
@@ -17,7 +17,7 @@ pub(crate) struct Lock(#[expect(dead_code, reason = "the lock is on the open fil
 impl Lock {
     /// Takes the lock of a state directory, making the directory if it is not there.
     pub(crate) fn take(state_dir: &Path) -> io::Result<Self> {
-        durable::private_directory(state_dir)?;
+        HostDisk.private_directory(state_dir)?;
         let path = state_dir.join("lock");
         let file =
             OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;

@@ -1,12 +1,25 @@
-//! What the host's managers can do, so that operations can be tested without them.
+//! What the agent needs of its host and of the way to the coordinator, so that all of it can be tested, and simulated,
+//! without them.
+
+mod dial;
+mod disk;
+mod outside;
+mod programs;
 
 use std::{collections::HashMap, sync::Arc};
 
-use dv_types::{Digest, operation::UnitVerb, outcome::ImageId};
+use dv_types::{Digest, operation::UnitVerb, outcome::ImageId, probe::Probing};
 use futures_util::future::BoxFuture;
 
+use crate::policy::{Policy, PolicyError};
+
+pub use dial::{Dial, Line, Orders, Words};
+pub use disk::Disk;
+pub use outside::Outside;
+pub use programs::{Finished, Limits, Program, Programs, Stop};
+
 /// The service manager.
-pub(crate) trait Units: Send + Sync {
+pub trait Units: Send + Sync {
     /// How a unit is now.
     fn state<'a>(&'a self, unit: &'a str) -> BoxFuture<'a, Result<UnitState, UnitsError>>;
 
@@ -20,35 +33,37 @@ pub(crate) trait Units: Send + Sync {
 
 /// How a unit is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct UnitState {
+pub struct UnitState {
     /// `ActiveState`
-    pub(crate) active: String,
+    pub active: String,
     /// `SubState`
-    pub(crate) sub: String,
+    pub sub: String,
     /// `InvocationID` in hexadecimal: another one for each run; empty where it never ran.
-    pub(crate) invocation: String,
+    pub invocation: String,
     /// The main process; 0 if there is none.
-    pub(crate) main_pid: u32,
+    pub main_pid: u32,
     /// The unit's start is over before its program has shown that it can run (`Type=simple`).
-    pub(crate) unproven: bool,
+    pub unproven: bool,
     /// A job of it is under way.
-    pub(crate) has_job: bool,
+    pub has_job: bool,
 }
 
 /// The service manager gave no answer, or a bad one.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum UnitsError {
+pub enum UnitsError {
+    /// It has no such unit.
     #[error("there is no unit {0} on this host")]
     NoSuchUnit(String),
+    /// It could not do it.
     #[error("systemd: {0}")]
     Failed(String),
 }
 
 /// What an image says of itself.
-pub(crate) type Labels = HashMap<String, String>;
+pub type Labels = HashMap<String, String>;
 
 /// The container engine.
-pub(crate) trait Images: Send + Sync {
+pub trait Images: Send + Sync {
     /// The image that `reference` names: `repository:tag`, `repository@digest`, or an image's id.
     fn find<'a>(
         &'a self,
@@ -96,11 +111,31 @@ pub(crate) trait Images: Send + Sync {
 /// The engine could not do it; in words.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct EngineError(pub(crate) String);
+pub struct EngineError(pub String);
 
-/// How to reach the managers. They are reached when an operation needs them, and left when it has ended.
+/// What asks a service how it is.
+pub trait Probes: Send + Sync {
+    /// Asks each probe once, in order, up to the first bad answer: `probe: why`.
+    fn round<'a>(&'a self, probing: &'a Probing) -> BoxFuture<'a, Result<(), String>>;
+}
+
+/// The outside, as a whole. Managers are reached when an operation needs them, and left when it has ended.
 #[derive(Clone)]
-pub(crate) struct Ports {
-    pub(crate) units: Arc<dyn Fn() -> Arc<dyn Units> + Send + Sync>,
-    pub(crate) images: Arc<dyn Fn() -> Result<Arc<dyn Images>, EngineError> + Send + Sync>,
+pub struct Ports {
+    /// The service manager.
+    pub units: Arc<dyn Fn() -> Arc<dyn Units> + Send + Sync>,
+    /// The container engine.
+    pub images: Arc<dyn Fn() -> Result<Arc<dyn Images>, EngineError> + Send + Sync>,
+    /// The host's programs.
+    pub programs: Arc<dyn Programs>,
+    /// The service's probes.
+    pub probes: Arc<dyn Probes>,
+    /// Where the agent keeps what it must not forget.
+    pub disk: Arc<dyn Disk>,
+    /// Clocks and chance.
+    pub outside: Arc<dyn Outside>,
+    /// The host's policy, as it is now.
+    pub policy: Arc<dyn Fn() -> Result<Policy, PolicyError> + Send + Sync>,
+    /// The way to the coordinator.
+    pub dial: Arc<dyn Dial>,
 }

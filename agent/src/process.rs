@@ -36,30 +36,32 @@ pub(crate) const STDOUT_KEPT: usize = Head::LIMIT;
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What to run.
-pub(crate) struct Program<'a> {
-    pub(crate) argv: &'a [String],
-    pub(crate) directory: Option<&'a Path>,
+pub struct Program<'a> {
+    /// The program and its arguments.
+    pub argv: &'a [String],
+    /// Where it runs, if that matters.
+    pub directory: Option<&'a Path>,
     /// Added to a small fixed environment.
-    pub(crate) environment: &'a [(&'a str, &'a str)],
+    pub environment: &'a [(&'a str, &'a str)],
     /// Hears what it prints while it runs.
-    pub(crate) on_output: Option<&'a (dyn Fn(&str) + Sync)>,
+    pub on_output: Option<&'a (dyn Fn(&str) + Sync)>,
 }
 
 /// How it ended.
 #[derive(Debug)]
-pub(crate) struct Finished {
+pub struct Finished {
     /// Its exit code, or nothing if a signal ended it.
-    pub(crate) code: Option<i32>,
+    pub code: Option<i32>,
     /// The signal that ended it.
-    pub(crate) signal: Option<i32>,
+    pub signal: Option<i32>,
     /// Why it was stopped, where it did not end by itself.
-    pub(crate) stopped: Option<Stop>,
+    pub stopped: Option<Stop>,
     /// Processes that it had left behind and that were killed, itself not counted.
-    pub(crate) leftovers: usize,
+    pub leftovers: usize,
     /// The end of what it printed.
-    pub(crate) output: Output,
+    pub output: Output,
     /// The beginning of what it printed on standard output.
-    pub(crate) stdout: String,
+    pub stdout: String,
 }
 
 impl Finished {

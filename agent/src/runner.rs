@@ -25,11 +25,10 @@ use crate::{
     notify::Status,
     operations::{self, Attempt, Context, Halt},
     outbox::Outbox,
-    outside,
-    policy::Policy,
     ports::Ports,
     progress::Progress,
     switch::Switches,
+    tasks::Tasks,
 };
 pub(crate) use queue::conflict;
 use queue::{Queue, Turn};
@@ -55,6 +54,7 @@ pub(crate) struct Runner {
     pub(crate) gate: Arc<RwLock<()>>,
     outbox: Arc<Outbox>,
     status: Arc<Status>,
+    pub(crate) tasks: Tasks,
     running: Mutex<BTreeMap<CommandId, CancellationToken>>,
     queue: Arc<Queue>,
     /// Outcomes of what was not begun because the disk took no intent.
@@ -70,7 +70,7 @@ impl Runner {
         outbox: Arc<Outbox>,
         status: Arc<Status>,
     ) -> Self {
-        let (background, gate, running, queue, unwritten) = Default::default();
+        let (background, gate, tasks, running, queue, unwritten) = Default::default();
         Self {
             config,
             ports,
@@ -80,6 +80,7 @@ impl Runner {
             gate,
             outbox,
             status,
+            tasks,
             running,
             queue,
             unwritten,
@@ -105,7 +106,7 @@ impl Runner {
         self.task(id, |runner, _| async move {
             match runner.known(id).await {
                 Known::Ended(Entry { outcome: Some(outcome), .. }) => outcome,
-                _ => runner.end(entry(id, None), OpResult::Refused(why).into(), None).await,
+                _ => runner.end(runner.entry(id, None), OpResult::Refused(why).into(), None).await,
             }
         });
     }
@@ -130,9 +131,9 @@ impl Runner {
     /// The coordinator has the outcome of `id`.
     pub(crate) fn acknowledge(self: &Arc<Self>, id: CommandId) {
         lock(&self.unwritten).remove(&id);
-        let ledger = self.ledger.clone();
-        tokio::spawn(async move {
-            let acknowledged = ledger.with(move |l| l.acknowledge(id, outside::now())).await;
+        let (ledger, now) = (self.ledger.clone(), self.ports.outside.now());
+        self.tasks.spawn(async move {
+            let acknowledged = ledger.with(move |l| l.acknowledge(id, now)).await;
             if let Err(error) = acknowledged {
                 // It will be sent once more, that is all.
                 tracing::warn!(command = %id, %error, "the acknowledgement can't be written");
@@ -180,7 +181,7 @@ impl Runner {
         }
         let work = work(Arc::clone(self), cancel);
         let runner = Arc::clone(self);
-        tokio::spawn(async move {
+        self.tasks.spawn(async move {
             let outcome = work.await;
             lock(&runner.running).remove(&id);
             tracing::info!(command = %id, result = %outcome.result, took = %outcome.took, "ended");
@@ -211,9 +212,11 @@ impl Runner {
             }
             Decision::Repeat(outcome) => outcome,
             Decision::Close(result) => {
-                self.end(entry(id, Some(command.operation)), result.into(), None).await
+                self.end(self.entry(id, Some(command.operation)), result.into(), None).await
             }
-            Decision::Refuse(result) => outcome(id, outside::now(), Span::ZERO, result.into()),
+            Decision::Refuse(result) => {
+                outcome(id, self.ports.outside.now(), Span::ZERO, result.into())
+            }
         }
     }
 
@@ -222,7 +225,7 @@ impl Runner {
         // What was begun is still what is on record.
         let mut begun = match &known {
             Known::Intent(entry) => Entry { unfinished: true, ..entry.clone() },
-            _ => entry(id, None),
+            _ => self.entry(id, None),
         };
         begun.outcome = None;
         match machine::call_off(known) {
@@ -290,7 +293,7 @@ impl Runner {
             Ok::<_, Halt>((context, pass))
         };
         let ready = ready.await;
-        let mut entry = entry(id, Some(operation.clone()));
+        let mut entry = self.entry(id, Some(operation.clone()));
         let (context, pass) = match ready {
             Ok((context, pass)) => {
                 entry.mark = context.mark.clone();
@@ -360,13 +363,15 @@ impl Runner {
         let limit = operation.time_limit();
         self.status.began(id, operation.to_string());
         // A task of its own: a panic in it is an outcome, not the end of the agent.
-        let task = tokio::spawn(async move {
+        let task = self.tasks.spawn(async move {
             let _pass = pass;
             operations::perform(&operation, &context).await
         });
         let abort = task.abort_handle();
         let attempt = match tokio::time::timeout(limit.get() + LENIENCE, task).await {
-            Ok(Ok(attempt)) => attempt,
+            Ok(Ok(Some(attempt))) => attempt,
+            // Nobody hears of it: this task ends as well.
+            Ok(Ok(None)) => cut_off(OpResult::Unknown("the agent ended".to_owned())),
             Ok(Err(panic)) => cut_off(OpResult::Unknown(format!("the agent has a fault: {panic}"))),
             Err(_) => {
                 abort.abort();
@@ -484,8 +489,7 @@ impl Runner {
         resumed: bool,
     ) -> Result<Context, Halt> {
         let refused = |why| Halt::from(OpResult::Refused(why));
-        let policy = Policy::load(&self.config.policy, self.config.unprivileged)
-            .map_err(|e| refused(e.to_string()))?;
+        let policy = (self.ports.policy)().map_err(|e| refused(e.to_string()))?;
         policy.allows_all(&operation.subjects()).map_err(refused)?;
         Ok(Context {
             command: id,
@@ -501,14 +505,16 @@ impl Runner {
         })
     }
 
+    /// A new entry of the ledger.
+    fn entry(&self, id: CommandId, operation: Option<Operation>) -> Entry {
+        let began = self.ports.outside.now();
+        let (mark, outcome, unfinished, acknowledged) = Default::default();
+        Entry { id, operation, began, mark, outcome, unfinished, acknowledged }
+    }
+
     async fn known(&self, id: CommandId) -> Known {
         self.ledger.with(move |ledger| ledger.known(id)).await
     }
-}
-
-fn entry(id: CommandId, operation: Option<Operation>) -> Entry {
-    let began = outside::now();
-    Entry { id, operation, began, mark: None, outcome: None, unfinished: false, acknowledged: None }
 }
 
 fn outcome(command: CommandId, began: Timestamp, took: Span, attempt: Attempt) -> Outcome {

@@ -7,7 +7,7 @@ mod firing;
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
@@ -15,12 +15,12 @@ use std::{
 
 use dv_types::{CommandId, Evidence, OpResult, Operation, RolloutId, Span, Subject, Timestamp};
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 pub(crate) use clock::Clock;
 pub(crate) use firing::watch;
 
-use crate::{durable, ledger::Mark, operations::Attempt};
+use crate::{durable, ledger::Mark, operations::Attempt, ports::Disk};
 use clock::Moment;
 
 /// How long it is known that a switch has fired: as long as the ledger knows outcomes.
@@ -110,12 +110,13 @@ pub(crate) struct Switches {
 }
 
 struct Inner {
+    disk: Arc<dyn Disk>,
     directory: PathBuf,
     clock: Clock,
     /// One change at a time: of a confirmation and the firing, the first wins.
     changing: Mutex<()>,
     all: Mutex<BTreeMap<RolloutId, Switch>>,
-    changed: watch::Sender<()>,
+    changed: Notify,
 }
 
 /// The switch has fired, or its time is up and it is about to.
@@ -124,17 +125,16 @@ pub(crate) struct Fired;
 
 impl Switches {
     /// Takes up where the files left off, and forgets what is old.
-    pub(crate) fn open(directory: PathBuf, clock: Clock) -> io::Result<Self> {
-        durable::private_directory(&directory)?;
+    pub(crate) fn open(disk: Arc<dyn Disk>, directory: PathBuf, clock: Clock) -> io::Result<Self> {
+        disk.private_directory(&directory)?;
         let mut all = BTreeMap::new();
-        for file in fs::read_dir(&directory)? {
-            let path = file?.path();
+        for path in disk.list(&directory)? {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if name.ends_with(durable::TEMPORARY) {
                 // Not yet renamed when the agent died: it never happened.
-                durable::remove(&path)?;
+                durable::remove(&*disk, &path)?;
             } else if let Some(id) = name.strip_suffix(".json").and_then(|n| n.parse().ok()) {
-                match read(&path) {
+                match read(&*disk, &path) {
                     Ok(switch) => {
                         all.insert(id, switch);
                     }
@@ -146,11 +146,12 @@ impl Switches {
             }
         }
         let inner = Inner {
+            disk,
             directory,
             clock,
             changing: Mutex::default(),
             all: Mutex::new(all),
-            changed: watch::Sender::new(()),
+            changed: Notify::new(),
         };
         let switches = Self { inner: Arc::new(inner) };
         switches.prune();
@@ -161,11 +162,12 @@ impl Switches {
     #[cfg(test)]
     pub(crate) fn of_test() -> Self {
         let inner = Inner {
+            disk: Arc::new(crate::adapter::disk::HostDisk),
             directory: "/nowhere".into(),
-            clock: Clock::of_host(),
+            clock: Clock::of_host(Arc::new(crate::adapter::host::Host)),
             changing: Mutex::default(),
             all: Mutex::default(),
-            changed: watch::Sender::new(()),
+            changed: Notify::new(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -173,16 +175,15 @@ impl Switches {
     /// Does `work` where it holds nobody up, and to its end, whatever becomes of the caller.
     async fn with<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> T + Send + 'static) -> T {
         let switches = self.clone();
-        tokio::task::spawn_blocking(move || {
+        durable::apart(self.disk(), move || {
             let done = {
                 let _changing = switches.inner.changing.lock().expect("no panic under this lock");
                 work(&switches)
             };
-            switches.inner.changed.send_replace(());
+            switches.inner.changed.notify_waiters();
             done
         })
         .await
-        .expect("changing a switch does not panic, and blocking work is not cancelled")
     }
 
     /// Arms a switch in the place of any other of its rollout, or of its subjects. Asked again, it stays as it is.
@@ -250,9 +251,13 @@ impl Switches {
 
     /// What every further command of `rollout` is answered, if its switch has fired; waits until that has ended.
     pub(crate) async fn reverted(&self, rollout: RolloutId) -> Option<Attempt> {
-        let mut changes = self.inner.changed.subscribe();
-        while self.is_firing(rollout) {
-            changes.changed().await.ok()?;
+        loop {
+            // Before the look, so that a change right after it is noticed.
+            let changed = self.inner.changed.notified();
+            if !self.is_firing(rollout) {
+                break;
+            }
+            changed.await;
         }
         self.all().get(&rollout)?.answer()
     }
@@ -311,13 +316,13 @@ impl Switches {
     fn write(&self, switch: &Switch) -> io::Result<()> {
         let rollout = switch.command.rollout;
         let text = serde_json::to_vec(switch).expect("a switch is plain data with text keys");
-        durable::write(&self.path(rollout), &text, 0o600)?;
+        durable::write(self.disk(), &self.path(rollout), &text, 0o600)?;
         self.all().insert(rollout, switch.clone());
         Ok(())
     }
 
     fn remove(&self, rollout: RolloutId) -> io::Result<()> {
-        durable::remove_for_good(&self.path(rollout))?;
+        durable::remove_for_good(self.disk(), &self.path(rollout))?;
         self.all().remove(&rollout);
         Ok(())
     }
@@ -344,6 +349,10 @@ impl Switches {
         self.inner.directory.join(format!("{rollout}.json"))
     }
 
+    fn disk(&self) -> &dyn Disk {
+        &*self.inner.disk
+    }
+
     fn now(&self) -> Moment {
         self.inner.clock.now()
     }
@@ -353,8 +362,8 @@ impl Switches {
     }
 }
 
-fn read(path: &Path) -> Result<Switch, String> {
-    let text = fs::read(path).map_err(|e| e.to_string())?;
+fn read(disk: &dyn Disk, path: &Path) -> Result<Switch, String> {
+    let text = disk.read(path).map_err(|e| e.to_string())?;
     let switch: Switch = serde_json::from_slice(&text).map_err(|e| e.to_string())?;
     if path.file_stem().is_some_and(|s| s == switch.command.rollout.to_string().as_str()) {
         Ok(switch)

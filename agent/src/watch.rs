@@ -6,7 +6,7 @@ use dv_proto::v1::{Health, from_agent::Message};
 use dv_types::probe::Probing;
 use tokio::task::JoinHandle;
 
-use crate::{config::Config, inspect, outbox::Outbox, policy::Policy, probe};
+use crate::{inspect, outbox::Outbox, ports::Ports, tasks::Tasks};
 
 /// One bad round is noise, a second one in a row is news: a single lost answer must not stop a rollout.
 const BAD_ROUNDS: u32 = 2;
@@ -15,7 +15,7 @@ const FASTEST: Duration = Duration::from_millis(100);
 /// The services that are watched; they are no longer when this is dropped.
 #[derive(Default)]
 pub(crate) struct Watches {
-    tasks: BTreeMap<String, JoinHandle<()>>,
+    tasks: BTreeMap<String, JoinHandle<Option<()>>>,
 }
 
 impl Watches {
@@ -24,17 +24,18 @@ impl Watches {
         &mut self,
         service: String,
         probing: Probing,
-        config: Config,
+        ports: Ports,
         outbox: Arc<Outbox>,
+        tasks: &Tasks,
     ) {
         let name = service.clone();
-        let task = tokio::spawn(async move {
+        let task = tasks.spawn(async move {
             let mut turns = Turns::default();
             let mut ticks = tokio::time::interval(probing.interval.get().max(FASTEST));
             ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;
-                if let Some((good, why)) = turns.take(ask(&config, &probing).await) {
+                if let Some((good, why)) = turns.take(ask(&ports, &probing).await) {
                     let why = why.unwrap_or_default();
                     outbox.send(Message::Health(Health { service: name.clone(), good, why }));
                 }
@@ -61,14 +62,12 @@ impl Drop for Watches {
     }
 }
 
-async fn ask(config: &Config, probing: &Probing) -> Result<(), String> {
+async fn ask(ports: &Ports, probing: &Probing) -> Result<(), String> {
     let commands = inspect::commands(probing);
     if !commands.is_empty() {
-        Policy::load(&config.policy, config.unprivileged)
-            .map_err(|e| e.to_string())?
-            .allows_all(&commands)?;
+        (ports.policy)().map_err(|e| e.to_string())?.allows_all(&commands)?;
     }
-    probe::round(probing).await
+    ports.probes.round(probing).await
 }
 
 /// What is news among the rounds: the first, and each turn.

@@ -9,7 +9,7 @@ use dv_proto::{
 use dv_types::HostName;
 
 use super::{Identity, csr, pin, token::Token, written};
-use crate::{config::Config, durable, ledger, lock::Lock};
+use crate::{adapter::disk::HostDisk, config::Config, durable, ledger, lock::Lock};
 
 pub use super::token::InvalidToken;
 
@@ -98,7 +98,7 @@ fn save(config: &Config, identity: &Identity, moves: bool) -> std::io::Result<()
     if moves {
         ledger::forget(&config.ledger_dir())?;
         ledger::forget(&config.switches_dir())?;
-        durable::remove(&config.epoch_file())?;
+        durable::remove(&HostDisk, &config.epoch_file())?;
     }
     identity.save(&config.identity_dir())
 }

@@ -1,9 +1,11 @@
 //! One file of the ledger.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use dv_types::{CommandId, Commit, Operation, Outcome, Timestamp, outcome::Tags};
 use serde::{Deserialize, Serialize};
+
+use crate::ports::Disk;
 
 /// A command and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,8 +54,8 @@ pub(crate) struct UnitMark {
 }
 
 /// Reads an entry, or says why its file is none.
-pub(super) fn read(path: &Path) -> Result<Entry, String> {
-    let text = fs::read(path).map_err(|e| e.to_string())?;
+pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<Entry, String> {
+    let text = disk.read(path).map_err(|e| e.to_string())?;
     let entry: Entry = serde_json::from_slice(&text).map_err(|e| e.to_string())?;
     if path.file_stem().is_some_and(|stem| stem == entry.id.to_string().as_str()) {
         Ok(entry)

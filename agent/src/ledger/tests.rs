@@ -1,6 +1,13 @@
+use std::fs;
+
 use dv_types::{OpResult, Operation, Outcome, outcome::Output};
 
 use super::*;
+use crate::adapter::disk::HostDisk;
+
+fn open(directory: PathBuf, now: Timestamp) -> io::Result<Ledger> {
+    Ledger::open(Arc::new(HostDisk), directory, now)
+}
 
 fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()
@@ -43,12 +50,12 @@ fn ended(number: &str) -> Entry {
 #[test]
 fn an_intent_without_an_outcome_is_known_after_a_crash() {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(dir.path().join("ledger"), now()).unwrap();
+    let ledger = open(dir.path().join("ledger"), now()).unwrap();
     assert!(matches!(ledger.known(id("r1-1")), Known::Nothing));
     ledger.write(&intent("r1-1")).unwrap();
     drop(ledger);
 
-    let ledger = Ledger::open(dir.path().join("ledger"), now()).unwrap();
+    let ledger = open(dir.path().join("ledger"), now()).unwrap();
     assert!(matches!(ledger.known(id("r1-1")), Known::Intent(entry) if entry == intent("r1-1")));
     assert_eq!(ledger.unacknowledged(), [id("r1-1")]);
 }
@@ -56,14 +63,14 @@ fn an_intent_without_an_outcome_is_known_after_a_crash() {
 #[test]
 fn an_outcome_is_the_same_words_for_ever() {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(dir.path().into(), now()).unwrap();
+    let ledger = open(dir.path().into(), now()).unwrap();
     ledger.write(&intent("r1-1")).unwrap();
     ledger.write(&ended("r1-1")).unwrap();
     let then = now();
     ledger.acknowledge(id("r1-1"), then).unwrap();
     assert!(ledger.unacknowledged().is_empty());
 
-    let ledger = Ledger::open(dir.path().into(), now()).unwrap();
+    let ledger = open(dir.path().into(), now()).unwrap();
     assert!(ledger.unacknowledged().is_empty());
     let Known::Ended(entry) = ledger.known(id("r1-1")) else { panic!("it is known") };
     assert_eq!(entry.outcome, ended("r1-1").outcome);
@@ -72,7 +79,7 @@ fn an_outcome_is_the_same_words_for_ever() {
 #[test]
 fn an_acknowledged_outcome_is_forgotten_after_a_week_and_no_other() {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(dir.path().into(), now()).unwrap();
+    let ledger = open(dir.path().into(), now()).unwrap();
     for number in ["r1-1", "r1-2"] {
         ledger.write(&ended(number)).unwrap();
     }
@@ -88,7 +95,7 @@ fn an_acknowledged_outcome_is_forgotten_after_a_week_and_no_other() {
 #[test]
 fn a_damaged_file_is_said_to_be_damaged_and_hurts_no_other() {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(dir.path().into(), now()).unwrap();
+    let ledger = open(dir.path().into(), now()).unwrap();
     ledger.write(&ended("r1-1")).unwrap();
     for (number, text) in [("r1-2", ""), ("r1-3", "{\"id\":\"r1-3\""), ("r1-4", "\0\0\0")] {
         fs::write(dir.path().join(format!("{number}.json")), text).unwrap();
@@ -97,7 +104,7 @@ fn a_damaged_file_is_said_to_be_damaged_and_hurts_no_other() {
     fs::write(dir.path().join("r1-6.json.tmp"), "{").unwrap();
     fs::write(dir.path().join("notes.txt"), "hello").unwrap();
 
-    let ledger = Ledger::open(dir.path().into(), now()).unwrap();
+    let ledger = open(dir.path().into(), now()).unwrap();
     for number in ["r1-2", "r1-3", "r1-4", "r1-5"] {
         assert!(matches!(ledger.known(id(number)), Known::Damaged(_)), "{number}");
     }
@@ -114,7 +121,7 @@ fn a_damaged_file_is_said_to_be_damaged_and_hurts_no_other() {
 #[test]
 fn what_can_not_be_written_is_not_known() {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(dir.path().join("ledger"), now()).unwrap();
+    let ledger = open(dir.path().join("ledger"), now()).unwrap();
     fs::remove_dir(dir.path().join("ledger")).unwrap();
     let error = ledger.write(&intent("r1-1")).unwrap_err().to_string();
     assert!(error.contains("ledger"), "{error}");
@@ -126,7 +133,7 @@ fn a_mark_is_read_as_it_was_written_by_an_older_agent_too() {
     let dir = tempfile::tempdir().unwrap();
     let old = r#"{"id":"r1-1","began":"2026-11-22T12:00:00Z","mark":{"invocation":"abc"}}"#;
     fs::write(dir.path().join("r1-1.json"), old).unwrap();
-    let ledger = Ledger::open(dir.path().into(), now()).unwrap();
+    let ledger = open(dir.path().into(), now()).unwrap();
     let Known::Intent(entry) = ledger.known(id("r1-1")) else { panic!("it is an intent") };
     assert_eq!(entry.mark, Some(Mark::Unit(UnitMark { invocation: "abc".into() })));
     assert!(!entry.unfinished);
@@ -144,7 +151,7 @@ fn a_mark_is_read_as_it_was_written_by_an_older_agent_too() {
 #[test]
 fn a_tree_is_unfinished_until_a_checkout_of_it_is_done() {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(dir.path().into(), now()).unwrap();
+    let ledger = open(dir.path().into(), now()).unwrap();
     let at = |second: u64, number: &str, result: Option<OpResult>, unfinished: bool| {
         let ended = ended(number);
         let outcome = result.map(|result| Outcome { result, ..ended.outcome.clone().unwrap() });

@@ -2,18 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dv_proto::v1::{
-    Heartbeat, Hello, Inspect, ToAgent, Watch, agent_link_client::AgentLinkClient, from_agent,
-    to_agent,
-};
+use dv_proto::v1::{Heartbeat, Hello, Inspect, ToAgent, Watch, from_agent, to_agent};
 use dv_types::{Command, CommandId, Epoch, Subject, probe::Probing};
+use futures_util::StreamExt;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
-use tonic::{Streaming, transport::Channel};
 
 use super::{End, Link, in_words};
 use crate::{
-    identity::{Identity, Written, renewal},
-    inspect, outside,
+    inspect,
+    ports::{Line, Orders},
     watch::Watches,
 };
 
@@ -21,16 +18,10 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The coordinator sets the pace, but not a mad one.
 const FASTEST: Duration = Duration::from_millis(100);
-/// A clock may be set while the agent sleeps, so it looks at it now and then.
-const LONGEST_NAP: Duration = Duration::from_secs(3600);
-/// The pause before a renewal that failed is tried again.
-const RENEWAL_PAUSE: Duration = Duration::from_secs(600);
 
 pub(super) struct Session<'a> {
     pub(super) link: &'a Link,
-    pub(super) identity: Identity,
-    pub(super) written: Written,
-    pub(super) channel: Channel,
+    pub(super) line: &'a dyn Line,
 }
 
 impl Session<'_> {
@@ -45,52 +36,52 @@ impl Session<'_> {
         let mut inbound = self.open().await?;
         let (epoch, heartbeat) = self.welcome(&mut inbound).await?;
         let Link { runner, outbox, status, config, .. } = self.link;
-        tracing::info!(coordinator = config.coordinator, host = self.written.host, %epoch, "connected");
+        tracing::info!(coordinator = config.coordinator, host = self.line.host(), %epoch, "connected");
         status.link(format!("connected to {}, epoch {epoch}", config.coordinator));
         runner.send_again().await;
 
         let mut watches = Watches::default();
         let mut heartbeats = interval_at(Instant::now() + heartbeat, heartbeat);
         heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let renewed = self.renewed();
-        tokio::pin!(renewed);
+        let mut renewed = self.line.renewed();
         loop {
             tokio::select! {
-                message = inbound.message() => match message {
-                    Ok(Some(message)) => self.obey(message, &mut watches)?,
-                    Ok(None) => return Err("the coordinator ended the link".to_owned()),
-                    Err(answer) => return Err(in_words(&answer)),
-                },
+                // What is rare comes first: a busy coordinator must not keep it from its turn.
+                biased;
                 _ = heartbeats.tick() => {
                     let unacknowledged = runner.unacknowledged().len().try_into().unwrap_or(u32::MAX);
                     outbox.chatter(from_agent::Message::Heartbeat(Heartbeat { unacknowledged }));
                 }
                 () = &mut renewed => return Ok(End::Renewed),
+                message = inbound.next() => match message {
+                    Some(Ok(message)) => self.obey(message, &mut watches)?,
+                    None => return Err("the coordinator ended the link".to_owned()),
+                    Some(Err(answer)) => return Err(in_words(&answer)),
+                },
             }
         }
     }
 
-    async fn open(&self) -> Result<Streaming<ToAgent>, String> {
+    async fn open(&self) -> Result<Orders, String> {
         let hello = from_agent::Message::Hello(Hello {
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             instance: self.link.instance.clone(),
-            boot_id: outside::boot_id(),
+            boot_id: self.link.runner.ports.outside.boot_id(),
             commands: self.link.runner.unacknowledged().iter().map(ToString::to_string).collect(),
         });
         let outbound = self.link.outbox.open(hello);
-        let mut client = AgentLinkClient::new(self.channel.clone());
-        let answer = timeout(PATIENCE, client.link(outbound))
+        timeout(PATIENCE, self.line.open(Box::pin(outbound)))
             .await
-            .map_err(|_| format!("no answer within {PATIENCE:?}"))?;
-        Ok(answer.map_err(|answer| in_words(&answer))?.into_inner())
+            .map_err(|_| format!("no answer within {PATIENCE:?}"))?
+            .map_err(|answer| in_words(&answer))
     }
 
-    async fn welcome(&self, inbound: &mut Streaming<ToAgent>) -> Result<(Epoch, Duration), String> {
-        let first = timeout(PATIENCE, inbound.message())
+    async fn welcome(&self, inbound: &mut Orders) -> Result<(Epoch, Duration), String> {
+        let first = timeout(PATIENCE, inbound.next())
             .await
             .map_err(|_| format!("no welcome within {PATIENCE:?}"))?
-            .map_err(|answer| in_words(&answer))?
-            .ok_or("the coordinator ended the link at once")?;
+            .ok_or("the coordinator ended the link at once")?
+            .map_err(|answer| in_words(&answer))?;
         let epoch = self.pass(&first)?;
         match first.message {
             Some(to_agent::Message::Welcome(welcome)) => {
@@ -111,7 +102,7 @@ impl Session<'_> {
     /// Does what a message says, without waiting for it.
     fn obey(&self, message: ToAgent, watches: &mut Watches) -> Result<(), String> {
         self.pass(&message)?;
-        let Link { runner, outbox, config, .. } = self.link;
+        let Link { runner, outbox, .. } = self.link;
         match message.message {
             Some(to_agent::Message::Command(command)) => {
                 match document::<Command>("command_json", &command.command_json) {
@@ -129,7 +120,8 @@ impl Session<'_> {
             Some(to_agent::Message::Inspect(question)) => self.inspect(question)?,
             Some(to_agent::Message::Watch(Watch { service, probing_json })) => {
                 let probing = document("probing_json", &probing_json)?;
-                watches.watch(service, probing, config.clone(), Arc::clone(outbox));
+                let (ports, outbox) = (runner.ports.clone(), Arc::clone(outbox));
+                watches.watch(service, probing, ports, outbox, &runner.tasks);
             }
             Some(to_agent::Message::Unwatch(unwatch)) => watches.unwatch(&unwatch.service),
             // A second welcome, or a word of a later version.
@@ -148,32 +140,13 @@ impl Session<'_> {
             false => Some(document("probing_json", &probing_json)?),
         };
         let (runner, outbox) = (Arc::clone(&self.link.runner), Arc::clone(&self.link.outbox));
-        tokio::spawn(async move {
+        self.link.runner.tasks.spawn(async move {
             let (findings, healthy) = inspect::inspect(&runner, &subjects, probing.as_ref()).await;
             let findings_json = dv_proto::to_json(&findings);
             let facts = dv_proto::v1::Facts { request, findings_json, healthy };
             outbox.send(from_agent::Message::Facts(facts));
         });
         Ok(())
-    }
-
-    /// Ends when the host has a new certificate; never, if it gets none.
-    async fn renewed(&self) {
-        loop {
-            let wait = self.written.renew_in(outside::now());
-            if !wait.is_zero() {
-                tokio::time::sleep(wait.min(LONGEST_NAP)).await;
-                continue;
-            }
-            let directory = self.link.config.identity_dir();
-            match renewal::renew(self.channel.clone(), &directory, &self.identity).await {
-                Ok(()) => return,
-                Err(why) => {
-                    tracing::error!(why, until = %self.written.until, "the certificate was not renewed");
-                    tokio::time::sleep(RENEWAL_PAUSE).await;
-                }
-            }
-        }
     }
 }
 

@@ -6,7 +6,7 @@ mod printed;
 use dv_types::{Evidence, OpResult, Size, Timestamp, manifest::Proof};
 
 use super::{Attempt, Context, Ended, Halt, command, failed};
-use crate::{limits::Stop, outside, process::Finished};
+use crate::{limits::Stop, process::Finished};
 
 /// The clocks of file systems, and of those who print whole seconds, may lag behind so far.
 const GRAIN: std::time::Duration = std::time::Duration::from_secs(1);
@@ -21,7 +21,7 @@ struct Found {
 }
 
 pub(super) async fn backup(context: &Context, create: &[String], proof: &Proof) -> Ended {
-    let began = outside::now();
+    let began = context.ports.outside.now();
     let made = command::run(context, create).await?;
     if !made.is_success() {
         let evidence = Evidence::Exit { code: made.code, signal: made.signal };

@@ -12,7 +12,8 @@ use crate::{
 pub(super) async fn run(context: &Context, argv: &[String]) -> Result<Finished, Halt> {
     let say = |line: &str| context.progress.say(line);
     let program = Program { argv, directory: None, environment: &[], on_output: Some(&say) };
-    process::run(program, &context.limits)
+    (context.ports.programs)
+        .run(program, &context.limits)
         .await
         .map_err(|e| failed(format!("can't run {}: {e}", argv.first().map_or("", |a| a))))
 }

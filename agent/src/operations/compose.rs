@@ -34,7 +34,8 @@ async fn up_with(context: &Context, tools: &[&[&str]], directory: &Path, project
         on_output: Some(&say),
     };
     let name = tool.join(" ");
-    let finished = process::run(program, &context.limits)
+    let finished = (context.ports.programs)
+        .run(program, &context.limits)
         .await
         .map_err(|e| failed(format!("can't run {name} in {}: {e}", directory.display())))?;
     let result = match finished.stopped {
@@ -56,7 +57,7 @@ async fn tool<'a>(context: &Context, tools: &[&'a [&'a str]]) -> Result<&'a [&'a
     for &tool in tools {
         let argv = arguments(tool, &["version"]);
         let program = Program { argv: &argv, directory: None, environment: &[], on_output: None };
-        match process::run(program, &context.limits).await {
+        match context.ports.programs.run(program, &context.limits).await {
             Ok(finished) if finished.is_success() => return Ok(tool),
             Ok(Finished { stopped: Some(stop), .. }) => return Err(stop.into()),
             _ => {}

@@ -9,6 +9,7 @@ use dv_types::{MigrationKind, OpResult, Schema, outcome::Output};
 use super::{Attempt, Context, Halt};
 use crate::{
     limits::{Limits, Stop},
+    ports::Programs,
     process::{self, Program},
 };
 
@@ -33,12 +34,13 @@ impl Unseen {
 
 /// Asks `check` where the schema stands.
 pub(crate) async fn look(
+    programs: &dyn Programs,
     check: &[String],
     kinds: &Kinds,
     limits: &Limits,
 ) -> Result<Schema, Unseen> {
     let program = Program { argv: check, directory: None, environment: &[], on_output: None };
-    let finished = process::run(program, limits).await.map_err(|e| {
+    let finished = programs.run(program, limits).await.map_err(|e| {
         let name = check.first().map_or("", |a| a);
         Unseen::new(format!("can't run {name}: {e}"), Output::default())
     })?;
@@ -68,7 +70,7 @@ pub(super) async fn before(
     kinds: &Kinds,
 ) -> Result<Schema, Halt> {
     context.progress.say("looks where the schema stands");
-    look(check, kinds, &context.limits).await.map_err(|unseen| {
+    look(&*context.ports.programs, check, kinds, &context.limits).await.map_err(|unseen| {
         let why = format!("{}; nothing was begun", unseen.why);
         let result = match unseen.stop {
             None => OpResult::Failed(why),
@@ -86,10 +88,11 @@ pub(super) async fn after(
     kinds: &Kinds,
 ) -> Result<Schema, Unseen> {
     context.progress.say("looks where the schema stands now");
-    match look(check, kinds, &context.limits.afterwards(LAST_LOOK)).await {
+    let programs = &*context.ports.programs;
+    match look(programs, check, kinds, &context.limits.afterwards(LAST_LOOK)).await {
         // It was called off while it looked; what was done is to be known all the same.
         Err(Unseen { stop: Some(Stop::Cancelled), .. }) => {
-            look(check, kinds, &context.limits.afterwards(LAST_LOOK)).await
+            look(programs, check, kinds, &context.limits.afterwards(LAST_LOOK)).await
         }
         looked => looked,
     }

@@ -11,11 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::Context;
 use crate::{
+    adapter::{disk::HostDisk, host::Host},
     config::Config,
     limits::Limits,
     outbox::Outbox,
     policy::Policy,
-    ports::{EngineError, Ports},
+    ports::{Dial, EngineError, Line, Ports},
     progress::Progress,
     switch::Switches,
 };
@@ -44,11 +45,26 @@ impl Scripts {
     }
 }
 
+/// Nobody is there.
+struct NoCoordinator;
+
+impl Dial for NoCoordinator {
+    fn dial(&self) -> Result<Box<dyn Line>, String> {
+        Err("no coordinator here".to_owned())
+    }
+}
+
 /// A host without any managers.
 pub(crate) fn no_ports() -> Ports {
     Ports {
         units: Arc::new(|| panic!("nothing here asks for units")),
         images: Arc::new(|| Err(EngineError("no engine here".to_owned()))),
+        programs: Arc::new(Host),
+        probes: Arc::new(Host),
+        disk: Arc::new(HostDisk),
+        outside: Arc::new(Host),
+        policy: Arc::new(|| Ok(Policy::default())),
+        dial: Arc::new(NoCoordinator),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     ledger::UnitMark,
     limits::{Limits, Stop},
     ports::{UnitState, Units},
-    process::{self, Program},
+    process::Program,
 };
 
 /// A `Type=simple` unit counts as started before its program runs. One that can't run at all has failed
@@ -28,9 +28,9 @@ pub(super) async fn act(context: &Context, unit: &str, verb: UnitVerb) -> Ended 
     match context.limits.within(work).await {
         Ok(ended) => {
             let (job, state) = ended?;
-            Ok(judge(unit, verb, job, state).await)
+            Ok(judge(context, unit, verb, job, state).await)
         }
-        Err(Stop::TimedOut(limit)) => Err(overdue(units, unit, limit).await),
+        Err(Stop::TimedOut(limit)) => Err(overdue(context, unit, limit).await),
         Err(stop) => Err(stop.into()),
     }
 }
@@ -66,7 +66,7 @@ pub(crate) async fn settle(
     if state.invocation == mark.invocation {
         return Ok(None);
     }
-    Ok(Some(judge(unit, UnitVerb::Restart, "done".to_owned(), state).await))
+    Ok(Some(judge(context, unit, UnitVerb::Restart, "done".to_owned(), state).await))
 }
 
 async fn settled(units: &dyn Units, unit: &str, verb: UnitVerb) -> Result<UnitState, Halt> {
@@ -78,9 +78,15 @@ async fn settled(units: &dyn Units, unit: &str, verb: UnitVerb) -> Result<UnitSt
     Ok(units.state(unit).await?)
 }
 
-async fn judge(unit: &str, verb: UnitVerb, job: String, state: UnitState) -> Attempt {
+async fn judge(
+    context: &Context,
+    unit: &str,
+    verb: UnitVerb,
+    job: String,
+    state: UnitState,
+) -> Attempt {
     let result = verdict(unit, verb, &job, &state);
-    let output = if result.is_done() { Output::default() } else { journal(unit).await };
+    let output = if result.is_done() { Output::default() } else { journal(context, unit).await };
     let UnitState { active, sub, main_pid, .. } = state;
     Attempt::from(result).with_output(output).with_evidence(Evidence::Unit {
         job,
@@ -111,23 +117,23 @@ fn verdict(unit: &str, verb: UnitVerb, job: &str, state: &UnitState) -> OpResult
 }
 
 /// The job is not done in time. It is left to systemd, which has a limit of its own for it.
-async fn overdue(units: &dyn Units, unit: &str, limit: Span) -> Halt {
-    let is = match Limits::of(MARKING).within(units.state(unit)).await {
+async fn overdue(context: &Context, unit: &str, limit: Span) -> Halt {
+    let is = match Limits::of(MARKING).within(context.units().state(unit)).await {
         Ok(Ok(state)) => format!("; {unit} is {} ({})", state.active, state.sub),
         _ => String::new(),
     };
     let result = OpResult::TimedOut(format!("systemd's job was not done within {limit}{is}"));
-    Box::new(Attempt::from(result).with_output(journal(unit).await))
+    Box::new(Attempt::from(result).with_output(journal(context, unit).await))
 }
 
 /// The unit's last words.
-async fn journal(unit: &str) -> Output {
+async fn journal(context: &Context, unit: &str) -> Output {
     let argv: Vec<String> =
         ["journalctl", "-u", unit, "-n", JOURNAL_LINES, "-o", "short-iso", "--no-pager", "-q"]
             .map(str::to_owned)
             .into();
     let program = Program { argv: &argv, directory: None, environment: &[], on_output: None };
-    match process::run(program, &Limits::of(Duration::from_secs(5))).await {
+    match context.ports.programs.run(program, &Limits::of(Duration::from_secs(5))).await {
         Ok(finished) => finished.output,
         Err(e) => Output { tail: format!("(the journal can't be read: {e})"), dropped: 0 },
     }

@@ -6,10 +6,7 @@ use dv_types::{Evidence, OpResult, Span, probe::Probing};
 use tokio::time::Instant;
 
 use super::{Attempt, Context, Ended};
-use crate::{
-    limits::Stop,
-    probe::{self, verdict::Verdict},
-};
+use crate::{limits::Stop, probe::verdict::Verdict};
 
 /// The first pause between two rounds; it grows to the manifest's interval. A service that is back after
 /// 50 ms is seen to be back after 60.
@@ -29,7 +26,7 @@ pub(super) async fn verify(
 
     let stopped = loop {
         // A round that is cut short says nothing.
-        let round = match context.limits.within(probe::round(probing)).await {
+        let round = match context.limits.within(context.ports.probes.round(probing)).await {
             Ok(round) => round,
             Err(stop) => break Some(stop),
         };

@@ -9,6 +9,7 @@ use crate::{
     inspect::inspect,
     ledger::Mark,
     operations::{checkout::tests::Repositories, testing},
+    policy::Policy,
 };
 
 /// A runner whose policy lists a working tree.
@@ -25,9 +26,20 @@ impl Bench {
         fs::write(&policy, format!("trees: {{{}: {{remote: origin}}}}", repositories.tree()))
             .unwrap();
         fs::set_permissions(&policy, PermissionsExt::from_mode(0o644)).unwrap();
-        let ports = testing::no_ports();
+        let ports = Ports {
+            policy: Arc::new({
+                let policy = policy.clone();
+                move || Policy::load(&policy, true)
+            }),
+            ..testing::no_ports()
+        };
         let config = Config { policy, ..testing::context(ports.clone(), Span::ZERO).config };
-        let ledger = Ledger::open(repositories.path("ledger"), Timestamp::UNIX_EPOCH).unwrap();
+        let ledger = Ledger::open(
+            Arc::clone(&ports.disk),
+            repositories.path("ledger"),
+            Timestamp::UNIX_EPOCH,
+        )
+        .unwrap();
         let (outbox, status) = (Arc::new(Outbox::default()), Arc::default());
         let told = Box::pin(outbox.open(Message::Heartbeat(Default::default())));
         let runner =
@@ -135,7 +147,7 @@ async fn a_checkout_that_died_with_the_agent_and_is_called_off_is_unfinished() {
     let mut bench = Bench::new().await;
     let two = bench.repositories.commit("two").await;
     let id = "r1-1".parse().unwrap();
-    bench.runner.ledger.write(&entry(id, Some(bench.checkout(&two)))).unwrap();
+    bench.runner.ledger.write(&bench.runner.entry(id, Some(bench.checkout(&two)))).unwrap();
     bench.runner.cancel(id);
     assert!(matches!(bench.outcome().await.result, OpResult::Unknown(_)));
     assert!(bench.runner.is_unfinished(&bench.repositories.tree()).await);

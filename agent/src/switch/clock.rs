@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dv_types::{Span, Timestamp};
 
-use crate::outside;
+use crate::ports::Outside;
 
 /// A moment by both clocks.
 #[derive(Debug, Clone)]
@@ -20,13 +20,13 @@ pub(crate) struct Moment {
 pub(crate) struct Clock(Arc<dyn Fn() -> Moment + Send + Sync>);
 
 impl Clock {
-    /// The host's.
-    pub(crate) fn of_host() -> Self {
-        let boot = outside::boot_id();
+    /// A host's.
+    pub(crate) fn of_host(outside: Arc<dyn Outside>) -> Self {
+        let boot = outside.boot_id();
         Self(Arc::new(move || Moment {
-            wall: outside::now(),
+            wall: outside.now(),
             boot: boot.clone(),
-            since_boot: outside::since_boot().into(),
+            since_boot: outside.since_boot().into(),
         }))
     }
 

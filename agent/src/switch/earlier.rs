@@ -42,13 +42,16 @@ impl Switches {
 
     /// Waits until none of them is firing.
     pub(crate) async fn earlier_have_fired(&self, rollout: RolloutId, operation: &Operation) {
-        // Before the look, so that what ends right after it is noticed.
-        let mut changes = self.inner.changed.subscribe();
         let firing = |now: Moment| {
             self.earlier(rollout, operation).iter().any(|(_, switch)| switch.is_firing(&now))
         };
-        while firing(self.now()) {
-            changes.changed().await.expect("the switches are held here");
+        loop {
+            // Before the look, so that what ends right after it is noticed.
+            let changed = self.inner.changed.notified();
+            if !firing(self.now()) {
+                return;
+            }
+            changed.await;
         }
     }
 

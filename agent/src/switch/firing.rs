@@ -20,9 +20,9 @@ const DISK_PAUSE: Duration = Duration::from_secs(2);
 /// Fires each switch whose time is up. Costs nothing where none is armed.
 pub(crate) async fn watch(runner: Arc<Runner>) {
     let switches = runner.switches.clone();
-    let mut changes = switches.inner.changed.subscribe();
     loop {
-        changes.mark_unchanged();
+        // Before the look, so that a change right after it is noticed.
+        let changed = switches.inner.changed.notified();
         match switches.next() {
             Some((rollout, Duration::ZERO)) => match switches.fire(rollout).await {
                 Ok(Some(switch)) => go_back(&runner, switch).await,
@@ -35,7 +35,8 @@ pub(crate) async fn watch(runner: Arc<Runner>) {
             next => {
                 let nap = next.map(|(_, wait)| wait.min(LONGEST_NAP));
                 tokio::select! {
-                    changed = changes.changed() => changed.expect("the switches are held here"),
+                    biased;
+                    () = changed => {}
                     () = sleep(nap) => {}
                 }
             }

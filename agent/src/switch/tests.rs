@@ -1,8 +1,11 @@
 mod host;
 
+use std::fs;
+
 use dv_types::{Outcome, operation::UnitVerb, probe::Probing};
 
 use super::*;
+use crate::adapter::{self, disk::HostDisk};
 use host::{Host, restart, start, unit};
 
 const MINUTE: Span = Span::from_secs(60);
@@ -480,7 +483,8 @@ async fn of_a_confirmation_and_the_firing_one_wins() {
             let late = reading >= 3 + round % 3;
             host::moment(if late { MINUTE } else { Span::ZERO })
         });
-        let switches = Switches::open(dir.path().join("switches"), clock).unwrap();
+        let switches =
+            Switches::open(Arc::new(HostDisk), dir.path().join("switches"), clock).unwrap();
         switches.arm(id("r1-1"), MINUTE, vec![restart("a")]).await.unwrap().unwrap();
         let (confirmed, fired) =
             tokio::join!(switches.confirm(RolloutId(1)), switches.fire(RolloutId(1)));
@@ -489,7 +493,12 @@ async fn of_a_confirmation_and_the_firing_one_wins() {
         let fired = fired.unwrap().or(switches.fire(RolloutId(1)).await.unwrap());
         assert_ne!(confirmed, fired.is_some(), "round {round}");
         confirmed_ones += u32::from(confirmed);
-        let kept = Switches::open(dir.path().join("switches"), Clock::of_host()).unwrap();
+        let kept = Switches::open(
+            Arc::new(HostDisk),
+            dir.path().join("switches"),
+            Clock::of_host(Arc::new(adapter::host::Host)),
+        )
+        .unwrap();
         assert_eq!(kept.all().is_empty(), confirmed, "round {round}");
     }
     assert!((1..200).contains(&confirmed_ones), "{confirmed_ones}");
@@ -513,12 +522,17 @@ async fn that_a_switch_has_fired_is_forgotten_after_a_week() {
 fn a_damaged_file_hurts_no_other() {
     let host = Host::new();
     let directory = host.config.switches_dir();
-    durable::private_directory(&directory).unwrap();
+    HostDisk.private_directory(&directory).unwrap();
     for (name, text) in [("r1.json", "{"), ("r2.json", ""), ("r3.json.tmp", "{"), ("notes.txt", "")]
     {
         fs::write(directory.join(name), text).unwrap();
     }
-    let switches = Switches::open(directory.clone(), Clock::of_host()).unwrap();
+    let switches = Switches::open(
+        Arc::new(HostDisk),
+        directory.clone(),
+        Clock::of_host(Arc::new(adapter::host::Host)),
+    )
+    .unwrap();
     assert!(switches.all().is_empty());
     assert!(directory.join("r1.json").exists() && !directory.join("r3.json.tmp").exists());
 }

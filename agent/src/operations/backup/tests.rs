@@ -37,7 +37,7 @@ fn unproven(attempt: &Attempt) -> &str {
 
 #[tokio::test]
 async fn a_file_proves_a_backup() {
-    let began = outside::now();
+    let began = crate::outside::now();
     let (scripts, attempt) = with_file("printf abc > dump; echo made", 3).await;
     assert_eq!((attempt.result, &*attempt.output.tail), (OpResult::Done, "made\n"));
     let Some(Evidence::Backup { size: 3, created: Some(created), sha256, file }) = attempt.evidence
@@ -84,7 +84,7 @@ async fn a_command_proves_a_backup() {
 
 #[tokio::test]
 async fn what_the_backup_prints_proves_it() {
-    let later = Span::from_secs(60).after(outside::now());
+    let later = Span::from_secs(60).after(crate::outside::now());
     let attempt = printed(&format!("echo size: 12; echo created: {later}")).await;
     assert_eq!(attempt.result, OpResult::Done);
     let created = Some(later);

@@ -5,7 +5,9 @@ async fn look_at(text: &str) -> Result<Schema, String> {
     let scripts = Scripts::new();
     let check = scripts.script("check", text);
     let limits = Limits::of(Duration::from_secs(60));
-    look(&check, &Kinds::new(), &limits).await.map_err(|unseen| unseen.why)
+    look(&crate::adapter::host::Host, &check, &Kinds::new(), &limits)
+        .await
+        .map_err(|unseen| unseen.why)
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ use crate::{
     notify::Status,
     operations::testing,
     outbox::Outbox,
+    policy::Policy,
     ports::{Ports, UnitState, Units, UnitsError},
     runner::Runner,
     switch::{self, Clock, Moment, Switches},
@@ -157,9 +158,14 @@ impl Host {
 
     pub(super) fn start(&self) -> Agent {
         let units: Arc<dyn Units> = Arc::new(self.systemd.clone());
-        let ports = Ports { units: Arc::new(move || Arc::clone(&units)), ..testing::no_ports() };
-        let ledger = Ledger::open(self.config.ledger_dir(), self.wall()).unwrap();
-        let switches = Switches::open(self.config.switches_dir(), self.clock.clone()).unwrap();
+        let (policy, units) = (self.config.policy.clone(), Arc::new(move || Arc::clone(&units)));
+        let policy = Arc::new(move || Policy::load(&policy, true));
+        let ports = Ports { units, policy, ..testing::no_ports() };
+        let ledger =
+            Ledger::open(Arc::clone(&ports.disk), self.config.ledger_dir(), self.wall()).unwrap();
+        let switches =
+            Switches::open(Arc::clone(&ports.disk), self.config.switches_dir(), self.clock.clone())
+                .unwrap();
         let outbox = Arc::new(Outbox::default());
         let inbox = Box::pin(outbox.open(Message::Heartbeat(Heartbeat::default())));
         let status = Arc::new(Status::default());

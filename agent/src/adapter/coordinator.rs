@@ -1,0 +1,103 @@
+//! gRPC over mutual TLS.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use dv_proto::{
+    dial,
+    v1::{FromAgent, agent_link_client::AgentLinkClient},
+};
+use futures_util::{FutureExt, Stream, future::BoxFuture};
+use tonic::{Status, transport::Channel};
+
+use crate::{
+    config::Config,
+    identity::{Identity, Written, renewal},
+    outside,
+    ports::{Dial, Line, Orders, Words},
+};
+
+/// A clock may be set while the agent sleeps, so it looks at it now and then.
+const LONGEST_NAP: Duration = Duration::from_secs(3600);
+/// The pause before a renewal that failed is tried again.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(600);
+
+/// The coordinator of the configuration.
+pub(crate) struct Coordinator(pub(crate) Config);
+
+impl Dial for Coordinator {
+    fn dial(&self) -> Result<Box<dyn Line>, String> {
+        // Read each time: it may have been renewed, or given anew by `dv-agent enrol`.
+        let identity = Identity::load(&self.0.identity_dir()).map_err(|e| e.to_string())?;
+        let written = identity
+            .written()
+            .map_err(|why| format!("this host's certificate can't be read: {why}"))?;
+        if written.until < outside::now() {
+            tracing::warn!(until = %written.until, "this host's certificate has expired; enrol it again");
+        }
+        let shown = dial::Identity { certificate: &identity.certificate, key: &identity.key };
+        let channel = dial::client_tls(&identity.ca, Some(shown))
+            .and_then(|tls| dial::channel(&self.0.coordinator, tls))
+            .map_err(|e| e.to_string())?;
+        Ok(Box::new(Call { config: self.0.clone(), identity, written, channel }))
+    }
+}
+
+/// A connection that is made when it is needed.
+struct Call {
+    config: Config,
+    identity: Identity,
+    written: Written,
+    channel: Channel,
+}
+
+/// A type of its own: the compiler can't see that a boxed stream within the client's call may change threads.
+struct Spoken(Words);
+
+impl Stream for Spoken {
+    type Item = FromAgent;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<FromAgent>> {
+        self.0.as_mut().poll_next(cx)
+    }
+}
+
+impl Line for Call {
+    fn host(&self) -> &str {
+        &self.written.host
+    }
+
+    fn open(&self, words: Words) -> BoxFuture<'_, Result<Orders, Status>> {
+        let mut client = AgentLinkClient::new(self.channel.clone());
+        Box::pin(async move {
+            client
+                .link(Spoken(words))
+                .await
+                .map(|answer| -> Orders { Box::pin(answer.into_inner()) })
+        })
+    }
+
+    fn renewed(&self) -> BoxFuture<'_, ()> {
+        async move {
+            loop {
+                let wait = self.written.renew_in(outside::now());
+                if !wait.is_zero() {
+                    tokio::time::sleep(wait.min(LONGEST_NAP)).await;
+                    continue;
+                }
+                let directory = self.config.identity_dir();
+                match renewal::renew(self.channel.clone(), &directory, &self.identity).await {
+                    Ok(()) => return,
+                    Err(why) => {
+                        tracing::error!(why, until = %self.written.until, "the certificate was not renewed");
+                        tokio::time::sleep(RENEWAL_PAUSE).await;
+                    }
+                }
+            }
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,30 @@
+//! The way to the coordinator.
+
+use std::pin::Pin;
+
+use dv_proto::v1::{FromAgent, ToAgent};
+use futures_util::{Stream, future::BoxFuture};
+use tonic::Status;
+
+/// What the agent says over one stream.
+pub type Words = Pin<Box<dyn Stream<Item = FromAgent> + Send>>;
+/// What it is told over it.
+pub type Orders = Pin<Box<dyn Stream<Item = Result<ToAgent, Status>> + Send>>;
+
+/// What finds the coordinator.
+pub trait Dial: Send + Sync {
+    /// A line to it, with this host's identity as it is now; in words why there is none.
+    fn dial(&self) -> Result<Box<dyn Line>, String>;
+}
+
+/// A line over which a stream can be opened.
+pub trait Line: Send + Sync {
+    /// Who this host is, to the coordinator.
+    fn host(&self) -> &str;
+
+    /// Opens the stream.
+    fn open(&self, words: Words) -> BoxFuture<'_, Result<Orders, Status>>;
+
+    /// Ends when the host has a new identity, to be shown at once; never, if it gets none.
+    fn renewed(&self) -> BoxFuture<'_, ()>;
+}
