@@ -3,32 +3,27 @@
 use std::{
     io,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex},
 };
 
 use dv_types::Epoch;
 
 use crate::{durable, ports::Disk};
 
-/// The highest epoch that was seen.
+/// The highest epoch that was seen, on the disk.
 pub(crate) struct Fence {
     disk: Arc<dyn Disk>,
     path: PathBuf,
-    seen: Mutex<Seen>,
-}
-
-struct Seen {
-    highest: Epoch,
-    /// What the disk has of it.
-    kept: Epoch,
+    highest: Mutex<Epoch>,
 }
 
 /// Why a message is not obeyed.
 #[derive(Debug, thiserror::Error)]
-#[error("its epoch {theirs} is over: this host has seen epoch {highest}")]
-pub(crate) struct Over {
-    theirs: Epoch,
-    highest: Epoch,
+pub(crate) enum Fenced {
+    #[error("its epoch {theirs} is over: this host has seen epoch {highest}")]
+    Over { theirs: Epoch, highest: Epoch },
+    #[error("epoch {theirs} can't be written to {}: {why}", path.display())]
+    Unwritten { theirs: Epoch, path: PathBuf, why: io::Error },
 }
 
 impl Fence {
@@ -44,36 +39,21 @@ impl Fence {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Epoch::default(),
             Err(e) => return Err(e),
         };
-        Ok(Self { disk, path, seen: Mutex::new(Seen { highest, kept: highest }) })
+        Ok(Self { disk, path, highest: Mutex::new(highest) })
     }
 
     /// Lets a message of `epoch` pass, and no lower one after it.
-    pub(crate) fn pass(&self, epoch: Epoch) -> Result<(), Over> {
-        let mut seen = self.seen();
-        if epoch < seen.highest {
-            return Err(Over { theirs: epoch, highest: seen.highest });
+    pub(crate) fn pass(&self, epoch: Epoch) -> Result<(), Fenced> {
+        let mut highest = self.highest.lock().expect("no panic under this lock");
+        if epoch < *highest {
+            return Err(Fenced::Over { theirs: epoch, highest: *highest });
         }
-        seen.highest = epoch;
-        Ok(())
-    }
-
-    /// Whether the highest epoch outlives a restart, so that a command of it may be begun; it is written where it does not yet.
-    /// A disk that does not take it holds up the commands, and not the link.
-    pub(crate) fn keep(&self) -> Result<(), String> {
-        let mut seen = self.seen();
-        let epoch = seen.highest;
-        if seen.kept < epoch {
+        if epoch > *highest {
             durable::write(&*self.disk, &self.path, format!("{epoch}\n").as_bytes(), 0o600)
-                .map_err(|why| {
-                    format!("epoch {epoch} can't be written to {}: {why}", self.path.display())
-                })?;
-            seen.kept = epoch;
+                .map_err(|why| Fenced::Unwritten { theirs: epoch, path: self.path.clone(), why })?;
+            *highest = epoch;
         }
         Ok(())
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().expect("no panic under this lock")
     }
 }
 
@@ -95,10 +75,9 @@ mod tests {
         let fence = open(path.clone()).unwrap();
         fence.pass(Epoch(3)).unwrap();
         fence.pass(Epoch(3)).unwrap();
-        fence.keep().unwrap();
-        assert!(fence.pass(Epoch(2)).is_err());
+        assert!(matches!(fence.pass(Epoch(2)), Err(Fenced::Over { .. })));
         let fence = open(path.clone()).unwrap();
-        assert!(fence.pass(Epoch(2)).is_err());
+        assert!(matches!(fence.pass(Epoch(2)), Err(Fenced::Over { .. })));
         fence.pass(Epoch(4)).unwrap();
 
         fs::write(&path, "four").unwrap();
@@ -106,15 +85,10 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_that_can_not_be_kept_is_seen_and_lets_no_command_begin() {
+    fn an_epoch_that_can_not_be_kept_is_not_obeyed() {
         let dir = tempfile::tempdir().unwrap();
-        let place = dir.path().join("missing");
-        let fence = open(place.join("epoch")).unwrap();
-        fence.pass(Epoch(1)).unwrap();
-        assert!(fence.keep().is_err() && fence.keep().is_err());
-        assert!(fence.pass(Epoch(0)).is_err());
-        fs::create_dir(&place).unwrap();
-        fence.keep().unwrap();
-        assert!(open(place.join("epoch")).unwrap().pass(Epoch(0)).is_err());
+        let fence = open(dir.path().join("missing/epoch")).unwrap();
+        assert!(matches!(fence.pass(Epoch(1)), Err(Fenced::Unwritten { .. })));
+        assert!(matches!(fence.pass(Epoch(1)), Err(Fenced::Unwritten { .. })));
     }
 }

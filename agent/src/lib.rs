@@ -32,7 +32,6 @@
 
 mod adapter;
 mod agent;
-mod ask;
 pub mod config;
 mod durable;
 mod epoch;

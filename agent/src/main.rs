@@ -107,14 +107,10 @@ fn perform(verb: Verb) -> Result<(), Failure> {
         Verb::Run { place } => {
             let config = Config::load(&place.config)?;
             logging::install();
-            let runtime = runtime()?;
-            let ended = runtime.block_on(async {
+            runtime()?.block_on(async {
                 let stop = stop()?;
                 Ok(dv_agent::run(config, stop).await?)
-            });
-            // A helper thread that hangs in a file system is not waited for.
-            runtime.shutdown_background();
-            ended
+            })
         }
         Verb::Enrol { place, token_file, host } => {
             let config = Config::load(&place.config)?;

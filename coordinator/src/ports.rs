@@ -46,6 +46,11 @@ pub trait Store: Send + Sync + 'static {
     /// Forgets a document. Nothing, if it is not there.
     fn forget_document(&self, hash: String) -> Stored<'_, ()>;
 
+    /// Whether what it says still counts. Of several coordinators over one store, it counts for the one that leads.
+    fn reigns(&self) -> bool {
+        true
+    }
+
     /// Whether there is so little room left that nothing new should begin.
     fn shortage(&self) -> Stored<'_, Option<Shortage>>;
 }
@@ -100,6 +105,9 @@ pub enum StoreError {
         /// Why.
         why: String,
     },
+    /// Another coordinator leads now, or may: this one writes nothing more.
+    #[error("this coordinator does not lead any more")]
+    Deposed,
     /// The store could not do it.
     #[error("the store failed: {0}")]
     Failed(String),

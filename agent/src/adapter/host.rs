@@ -47,7 +47,7 @@ impl Programs for Host {
     }
 
     fn find<'a>(&'a self, argv: &'a [String]) -> BoxFuture<'a, Result<Finding, String>> {
-        inspect::program(argv).boxed()
+        async move { inspect::program(argv) }.boxed()
     }
 }
 

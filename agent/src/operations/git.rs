@@ -5,7 +5,6 @@ use std::{fs, path::Path};
 use dv_types::Commit;
 
 use crate::{
-    ask::ask,
     limits::Limits,
     process::{self, Finished, Program},
 };
@@ -51,12 +50,10 @@ impl Git<'_> {
         process::run(program, self.limits).await.map_err(|e| format!("can't run git: {e}"))
     }
 
-    /// Whether it is a working tree at all. Whoever asks has a deadline.
-    pub(crate) async fn exists(&self) -> Result<bool, String> {
-        let tree = Path::new(self.tree);
+    /// Whether `path` is a working tree at all.
+    pub(crate) fn exists(&self) -> bool {
         // A worktree or a submodule has a file there.
-        let place = tree.join(".git");
-        ask(tree, move || fs::symlink_metadata(place).is_ok()).await
+        fs::symlink_metadata(Path::new(self.tree).join(".git")).is_ok()
     }
 
     /// The commit that `revision` means here, if it means one.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use reqwest::Url;
 use serde::Deserialize;
 
+use crate::secret::Source;
+
 /// A forge in the configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,20 +43,22 @@ impl ForgeConfig {
     /// What is wrong with it, with the key in front.
     pub(crate) fn check(&self) -> Result<(), String> {
         let url = self.base()?;
-        let tokened = self.token_file.is_some() || self.credential.is_some();
-        if self.token_file.is_some() && self.credential.is_some() {
-            return Err("credential: give token_file or credential, not both".to_owned());
-        }
-        if let Some(name) = &self.credential
-            && (name.is_empty() || name.contains('/') || name.starts_with('.'))
-        {
-            return Err(format!("credential: {name:?} is not the name of a credential"));
-        }
+        let tokened = self.source().check()?;
         let here = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
         if url.scheme() == "http" && tokened && !here {
             return Err("url: the token would go in clear text: write https".to_owned());
         }
         Ok(())
+    }
+
+    /// Where its token is.
+    pub(super) fn source(&self) -> Source<'_> {
+        Source {
+            what: "token",
+            key: "token_file",
+            file: self.token_file.as_deref(),
+            credential: self.credential.as_deref(),
+        }
     }
 
     /// The address of its API, without a slash at the end.

@@ -1,19 +1,10 @@
 //! A forge's token: read when it is needed, shown to nobody but the forge.
 
-use std::{
-    fmt,
-    fs::File,
-    io::Read as _,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-};
+use std::{fmt, path::Path};
 
 use http::HeaderValue;
 
 use super::{ForgeConfig, Kind, Trouble};
-
-/// No forge's token is longer.
-const LONGEST: u64 = 8 * 1024;
 
 /// A token. It can't be printed.
 pub(super) struct Token(String);
@@ -30,42 +21,7 @@ impl Token {
         config: &ForgeConfig,
         credentials: Option<&Path>,
     ) -> Result<Option<Self>, Trouble> {
-        let (path, ours) = match (&config.token_file, &config.credential, credentials) {
-            (Some(path), _, _) => (path.clone(), true),
-            // Its directory lets nobody else in; how the files in it are marked is systemd's affair.
-            (None, Some(name), Some(directory)) => (directory.join(name), false),
-            (None, Some(name), None) => {
-                return Err(Trouble::here(format!(
-                    "there are no credentials: give the unit LoadCredential={name}:/path/to/the/token, or use token_file"
-                )));
-            }
-            (None, None, _) => return Ok(None),
-        };
-        Self::of_file(path, ours).map(Some).map_err(Trouble::here)
-    }
-
-    fn of_file(path: PathBuf, check_mode: bool) -> Result<Self, String> {
-        let named = |why: &dyn fmt::Display| format!("the token {}: {why}", path.display());
-        let mut file = File::open(&path).map_err(|why| named(&why))?;
-        let mode = file.metadata().map_err(|why| named(&why))?.permissions().mode();
-        // root keeps it, and the coordinator's group may read it.
-        if check_mode && mode & 0o027 != 0 {
-            return Err(named(&format!(
-                "others may read or change it (mode {:04o}): if nobody has seen it, run `chmod 640` on it",
-                mode & 0o7777
-            )));
-        }
-        let mut text = String::new();
-        file.by_ref()
-            .take(LONGEST)
-            .read_to_string(&mut text)
-            // What was read is not in this message.
-            .map_err(|_| named(&"it can't be read as text"))?;
-        let text = text.trim();
-        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(named(&"it must hold the token in one line, and nothing else"));
-        }
-        Ok(Self(text.to_owned()))
+        config.source().read(credentials).map(|token| token.map(Self)).map_err(Trouble::here)
     }
 
     /// The header by which the forge knows the coordinator. It is marked, so that nothing prints it.
@@ -84,6 +40,8 @@ impl Token {
 
 #[cfg(test)]
 mod tests {
+    use std::{os::unix::fs::PermissionsExt as _, path::PathBuf};
+
     use super::*;
 
     const SECRET: &str = "s3cret-of-the-test";

@@ -24,9 +24,9 @@ impl Guarded {
         self.broken.subscribe()
     }
 
-    /// Of what a write answers, only this says that the store can't write; the rest says that it must not.
+    /// Of what a write answers, only these say that the store takes no more; the rest says that it must not.
     fn look<T>(&self, written: Result<T, StoreError>) -> Result<T, StoreError> {
-        if let Err(why @ StoreError::Failed(_)) = &written {
+        if let Err(why @ (StoreError::Failed(_) | StoreError::Deposed)) = &written {
             self.broken.send_if_modified(|broken| {
                 let first = broken.is_none();
                 broken.get_or_insert_with(|| why.clone());
@@ -68,6 +68,10 @@ impl Store for Guarded {
 
     fn forget_document(&self, hash: String) -> Stored<'_, ()> {
         Box::pin(async move { self.look(self.store.forget_document(hash).await) })
+    }
+
+    fn reigns(&self) -> bool {
+        self.store.reigns()
     }
 
     fn shortage(&self) -> Stored<'_, Option<Shortage>> {

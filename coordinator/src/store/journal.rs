@@ -44,6 +44,12 @@ impl Journal {
         self.epoch
     }
 
+    /// Whether this reign lasts, as far as can be told without asking.
+    #[must_use]
+    pub fn reigns(&self) -> bool {
+        self.store.reigns()
+    }
+
     /// A batch that only the present reign can write.
     fn batch(&self) -> Result<Batch, StoreError> {
         let key = Key::epoch();

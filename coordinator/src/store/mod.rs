@@ -4,11 +4,13 @@
 //! Journal (words: rollouts, records, hosts, tokens)
 //!    │  Key, Batch, values with a format number
 //!    ▼
-//! ports::Store ── SledStore (one writing thread, group commit) │ MemoryStore (tests, simulation)
+//! ports::Store ── SledStore (one writing thread, group commit) │ EtcdStore (of whoever leads) │ MemoryStore (tests,
+//!                                                                                             simulation)
 //! ```
 
 mod batch;
 mod documents;
+mod etcd;
 mod guarded;
 mod journal;
 mod key;
@@ -18,6 +20,7 @@ mod value;
 mod words;
 
 pub use batch::{Batch, Write};
+pub use etcd::{EtcdStore, Fence};
 pub use journal::Journal;
 pub use key::Key;
 pub use memory::MemoryStore;
@@ -26,4 +29,5 @@ pub use value::LIMIT as VALUE_LIMIT;
 pub use words::{BadMark, End, Header, HostRecord, ReleaseRecord, TokenRecord};
 
 pub(crate) use documents::hash;
+pub(crate) use etcd::Layout;
 pub(crate) use guarded::Guarded;

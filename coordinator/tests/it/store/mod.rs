@@ -1,5 +1,6 @@
 //! The stores: what all of them must do, and what one of them promises besides.
 
+mod etcd;
 pub(crate) mod suite;
 
 use std::sync::Arc;

@@ -1,8 +1,10 @@
 //! A coordinator in a runtime of its own, operators' and hosts' clients, and scripted agents.
 
 mod agent;
+pub(crate) mod etcd;
 pub(crate) mod operator;
 pub(crate) mod prometheus;
+pub(crate) mod proxy;
 
 use std::{path::Path, sync::Arc, time::Duration};
 

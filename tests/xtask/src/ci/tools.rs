@@ -28,7 +28,20 @@ pub(crate) fn install() -> Outcome {
             return Outcome::Failed(format!("`cargo nextest` is missing: {why}"));
         }
     }
+    if !runs("etcd") {
+        let mut apt = Command::new("apt-get");
+        apt.args(["install", "--yes", "--no-install-recommends", "etcd-server"]);
+        if let Err(why) = install_by(apt.env("DEBIAN_FRONTEND", "noninteractive")) {
+            return Outcome::Failed(format!("`etcd` is missing, which tests start: {why}"));
+        }
+    }
     Outcome::Passed
+}
+
+fn runs(program: &str) -> bool {
+    let mut version = Command::new(program);
+    version.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+    version.status().is_ok_and(|status| status.success())
 }
 
 fn there_is(subcommand: &str) -> bool {
