@@ -1,8 +1,8 @@
 //! Every host is in contact and answers, or no more do not than the rollout goes on without.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-use dv_types::{Plan, Span, Subject, Timestamp, gate::Answer};
+use dv_types::{HostName, Plan, Span, Subject, gate::Answer};
 
 use super::{Reply, poll::Poll};
 use crate::{fleet::Question, rollouts::Rollouts};
@@ -30,22 +30,31 @@ pub(super) async fn ask(rollouts: &Rollouts, plan: &Plan) -> Reply {
         poll.tell(&host, Answer::CannotTell, format!("no answer within {}", Span::from(PATIENCE)));
     }
     let (lost_after, now) = (plan.limits.lost_after, rollouts.clock.now());
-    let view = rollouts.fleet.view();
-    for host in std::mem::take(&mut poll.away) {
-        let known = view.iter().find(|known| known.name == host);
-        let since = known.map_or(rollouts.began, |known| known.away_since(rollouts.began));
-        let (answer, text) = judge(since, lost_after, now);
-        poll.tell(&host, answer, format!("{text}, and max_unreachable is {limit}"));
+    let since: HashMap<_, _> = rollouts
+        .fleet
+        .view()
+        .into_iter()
+        .map(|known| (known.name.clone(), known.away_since(rollouts.began)))
+        .collect();
+    let lost = |host: &HostName| {
+        lost_after.after(since.get(host).copied().unwrap_or(rollouts.began)) <= now
+    };
+    let (lost, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut poll.away).into_iter().partition(lost);
+    let answer = of_lost(lost.len(), limit);
+    for host in lost {
+        poll.tell(&host, answer, format!("out of contact, and max_unreachable is {limit}"));
+    }
+    for host in gone {
+        let text = format!("out of contact for a moment, and max_unreachable is {limit}");
+        poll.tell(&host, Answer::CannotTell, text);
     }
     poll.reply(limit, "the agent is in contact")
 }
 
-/// Who has been away for a moment only may be back in the next.
-fn judge(since: Timestamp, lost_after: Span, now: Timestamp) -> (Answer, &'static str) {
-    match lost_after.after(since) <= now {
-        true => (Answer::Fail, "out of contact"),
-        false => (Answer::CannotTell, "out of contact for a moment"),
-    }
+/// Those that are lost for certain must be too many by themselves: one that is silent, or was away for a moment only, may
+/// be back in the next.
+fn of_lost(lost: usize, limit: u32) -> Answer {
+    if lost > limit as usize { Answer::Fail } else { Answer::CannotTell }
 }
 
 #[cfg(test)]
@@ -53,11 +62,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_out_of_contact_is_no_answer() {
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let judge = |now| judge(at(100), Span::from_secs(60), at(now)).0;
-        assert_eq!(judge(101), Answer::CannotTell);
-        assert_eq!(judge(159), Answer::CannotTell);
-        assert_eq!(judge(160), Answer::Fail);
+    fn only_those_that_are_lost_for_certain_are_too_many() {
+        assert_eq!(of_lost(0, 0), Answer::CannotTell);
+        assert_eq!(of_lost(1, 1), Answer::CannotTell);
+        assert_eq!(of_lost(2, 1), Answer::Fail);
     }
 }
