@@ -2,12 +2,14 @@
 //! A fold over the stored headers and last reports, kept up as rollouts begin and end.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
+use dv_rollout::planning;
 use dv_types::{
-    HostName, Release, ReleaseId, Report, RolloutId, ServiceName, Version,
+    HostName, Labels, Release, ReleaseId, Report, RolloutId, ServiceName, Version,
+    manifest::Hosts,
     plan::Kind,
     record::Verdict,
     report::{Phase, State},
@@ -44,9 +46,20 @@ struct Service {
     /// Rollouts by number; of those that were taken back, what did it.
     reversed: BTreeMap<RolloutId, RolloutId>,
     hosts: HashMap<HostName, OnHost>,
-    /// Hosts that were out of reach of the rollout that they should follow.
-    missed: BTreeMap<HostName, RolloutId>,
+    /// Hosts that were out of reach of rollouts that they should follow; the last counts that was not taken back.
+    missed: BTreeMap<HostName, BTreeSet<RolloutId>>,
+    /// Hosts that any rollout of it ever had.
+    known: HashSet<HostName>,
+    /// Rollouts that succeeded and were not taken back.
+    promoted: BTreeMap<RolloutId, Option<Hosts>>,
     bad: BTreeMap<Version, BadMark>,
+}
+
+/// The version that a service is at: that of its last rollout that succeeded and was not taken back.
+pub(crate) struct Promoted<'b> {
+    pub(crate) rollout: RolloutId,
+    /// Which hosts it means, where that was read.
+    pub(crate) hosts: Option<&'b Hosts>,
 }
 
 /// What the last rollout of a service left on a host.
@@ -130,8 +143,12 @@ impl Book {
         service.active = Some(header.rollout);
         if let Kind::Reversal { of } = header.kind {
             service.reversed.insert(of, header.rollout);
-            // Nobody follows there any more.
-            service.missed.retain(|_, rollout| *rollout != of);
+            // Nobody follows there any more; who missed an earlier one as well follows that.
+            service.promoted.remove(&of);
+            service.missed.retain(|_, missed| {
+                missed.remove(&of);
+                !missed.is_empty()
+            });
         }
         self.rollouts.insert(header.rollout, header.clone());
     }
@@ -148,20 +165,39 @@ impl Book {
             Kind::Reversal { .. } => Some(id),
             Kind::CatchUp { of } => Some(of),
         };
+        if header.kind == Kind::Forward && follow.is_some() {
+            service.promoted.insert(id, None);
+        }
+        let by_person = report.state == State::Ended(Verdict::Aborted);
         for host in &report.hosts {
+            // One that it meant and never touched is as new as before.
+            let begun = host.touched || host.phase != Phase::Pending || by_person;
+            if begun || !matches!(header.kind, Kind::CatchUp { .. }) {
+                service.known.insert(host.name.clone());
+            }
             if host.touched {
                 let version = host.to.clone().filter(|_| host.phase == Phase::Healthy);
                 service.hosts.insert(host.name.clone(), OnHost { version, rollout: id });
             }
-            match (follow, host.phase) {
-                (Some(rollout), Phase::Unreachable) => {
-                    service.missed.insert(host.name.clone(), rollout);
+            match (&header.kind, follow, host.phase) {
+                (_, Some(rollout), Phase::Unreachable) => {
+                    service.missed.entry(host.name.clone()).or_default().insert(rollout);
+                }
+                // A gate, or a person, ended it before this host began: it still has to follow.
+                (Kind::CatchUp { .. }, _, Phase::Pending) if !by_person => {}
+                // It is back where it was before that rollout; what it missed until then, it still misses.
+                (Kind::Reversal { of }, _, Phase::Healthy) => {
+                    let missed = service.missed.entry(host.name.clone()).or_default();
+                    missed.retain(|rollout| rollout < of);
+                    if missed.is_empty() {
+                        service.missed.remove(&host.name);
+                    }
                 }
                 // Dealt with, one way or another: what failed or was stopped here is for a person.
-                (Some(_), _) | (None, Phase::Healthy) => {
+                (_, Some(_), _) | (_, None, Phase::Healthy) => {
                     service.missed.remove(&host.name);
                 }
-                (None, _) => {}
+                (_, None, _) => {}
             }
         }
         self.rollouts.insert(id, header);
@@ -245,14 +281,60 @@ impl Book {
         &'b self,
         service: &ServiceName,
     ) -> impl Iterator<Item = (&'b HostName, RolloutId)> {
-        let service = self.services.get(service);
-        service.into_iter().flat_map(|s| s.missed.iter().map(|(host, rollout)| (host, *rollout)))
+        let hosts = self.services.get(service).into_iter().flat_map(|service| &service.missed);
+        // Nobody is brought to a version that was rolled back.
+        let welcome = |of: &&RolloutId| {
+            self.header(**of).is_some_and(|header| {
+                matches!(header.kind, Kind::Reversal { .. })
+                    || self.bad(service, &header.version).is_none()
+            })
+        };
+        hosts.filter_map(move |(host, missed)| Some((host, *missed.iter().rfind(welcome)?)))
     }
 
-    /// The services of which a host missed a rollout.
-    pub(crate) fn services_missed_by(&self, host: &HostName) -> Vec<ServiceName> {
-        let missed = self.services.iter().filter(|(_, service)| service.missed.contains_key(host));
-        missed.map(|(name, _)| name.clone()).collect()
+    /// The version that a service is at.
+    pub(crate) fn promoted(&self, service: &ServiceName) -> Option<Promoted<'_>> {
+        let promoted = self.services.get(service)?.promoted.iter().rfind(|(id, _)| {
+            self.header(**id).is_some_and(|h| self.bad(service, &h.version).is_none())
+        });
+        promoted.map(|(id, hosts)| Promoted { rollout: *id, hosts: hosts.as_ref() })
+    }
+
+    /// Which hosts a rollout of a service means.
+    pub(crate) fn learn_hosts(&mut self, service: &ServiceName, id: RolloutId, hosts: Hosts) {
+        if let Some(known) = self.services.get_mut(service).and_then(|s| s.promoted.get_mut(&id)) {
+            *known = Some(hosts);
+        }
+    }
+
+    /// Whether a service means a host that none of its rollouts ever had. Where it was not read yet which hosts it means,
+    /// it may.
+    pub(crate) fn is_new(&self, service: &ServiceName, host: &HostName, labels: &Labels) -> bool {
+        let is_known = self.services.get(service).is_none_or(|s| s.known.contains(host));
+        !is_known
+            && self.promoted(service).is_some_and(|promoted| {
+                let Some(hosts) = promoted.hosts else { return true };
+                !planning::select_of(hosts, [(host, labels)]).is_empty()
+            })
+    }
+
+    /// Whether `hosts` should still follow `of`.
+    pub(crate) fn follows(&self, service: &ServiceName, of: RolloutId, hosts: &[HostName]) -> bool {
+        let missed = || self.missed(service).filter(|(_, rollout)| *rollout == of);
+        let is_known = |host| self.services.get(service).is_some_and(|s| s.known.contains(host));
+        let joins = self.promoted(service).is_some_and(|promoted| promoted.rollout == of);
+        hosts.iter().all(|host| match is_known(host) {
+            true => missed().any(|(late, _)| late == host),
+            false => joins,
+        })
+    }
+
+    /// The services of which a host missed a rollout, or that it may have to join.
+    pub(crate) fn services_awaiting(&self, host: &HostName, labels: &Labels) -> Vec<ServiceName> {
+        let awaiting = self.services.iter().filter(|(name, service)| {
+            service.missed.contains_key(host) || self.is_new(name, host, labels)
+        });
+        awaiting.map(|(name, _)| name.clone()).collect()
     }
 
     /// Every service that ever had a rollout.

@@ -20,8 +20,8 @@ use std::{
     time::Duration,
 };
 
-use dv_types::{HostName, Plan, Report, RolloutId, Timestamp};
-use tokio::sync::{oneshot, watch as channel};
+use dv_types::{HostName, Plan, Report, RolloutId, ServiceName, Timestamp};
+use tokio::sync::{Notify, oneshot, watch as channel};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -49,6 +49,8 @@ pub(crate) struct Rollouts {
     pub(crate) config: Config,
     book: Mutex<Book>,
     active: RwLock<BTreeMap<RolloutId, Arc<Active>>>,
+    /// Who looks what should follow by itself, and how each is woken.
+    following: Mutex<BTreeMap<ServiceName, Arc<Notify>>>,
     /// One rollout is made at a time.
     making: tokio::sync::Mutex<()>,
     /// Turns whenever a rollout begins or ends, or a release goes another way.
@@ -88,6 +90,7 @@ impl Rollouts {
             config,
             book: Mutex::new(book),
             active: RwLock::default(),
+            following: Mutex::default(),
             making: tokio::sync::Mutex::default(),
             changed: channel::Sender::new(()),
             tasks: TaskTracker::new(),

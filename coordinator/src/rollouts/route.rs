@@ -28,7 +28,9 @@ impl Rollouts {
         }
         if self.fleet.session(host).is_some() {
             self.arrived.send_replace(());
-            for service in self.book().services_missed_by(host) {
+            let labels = self.fleet.record(host).map(|record| record.labels).unwrap_or_default();
+            let awaiting = self.book().services_awaiting(host, &labels);
+            for service in awaiting {
                 self.next_soon(service);
             }
         }

@@ -1,9 +1,13 @@
 //! A rollout is made, driven, and ends.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::{Arc, MutexGuard, PoisonError},
+};
 
 use dv_types::{Plan, ReleaseId, Report, RolloutId, ServiceName};
-use tokio::sync::MutexGuard;
+use futures_util::FutureExt as _;
+use tokio::sync::Notify;
 
 use super::{
     Active, Rollouts,
@@ -33,7 +37,7 @@ pub(crate) struct Beginning {
 /// The right to make a rollout; whoever holds it sees the book as it will stay.
 pub(crate) struct Maker<'a> {
     rollouts: &'a Arc<Rollouts>,
-    _alone: MutexGuard<'a, ()>,
+    _alone: tokio::sync::MutexGuard<'a, ()>,
 }
 
 impl Rollouts {
@@ -86,22 +90,36 @@ impl Rollouts {
         });
     }
 
-    /// Looks, in a task of its own, what a service needs now that nothing of it is under way.
+    /// Looks, in a task of its own, what a service needs now that nothing of it is under way. There is one such task for a
+    /// service: where it waits, it looks again.
     pub(crate) fn next_soon(self: &Arc<Self>, service: ServiceName) {
+        let bell = match self.followers().entry(service.clone()) {
+            Entry::Occupied(follower) => return follower.get().notify_one(),
+            Entry::Vacant(place) => Arc::clone(place.insert(Arc::default())),
+        };
         let rollouts = Arc::clone(self);
         self.tasks.spawn(async move {
-            tokio::select! {
-                () = crate::follow::follow(&rollouts, &service) => {}
-                () = rollouts.stop.cancelled() => {}
+            loop {
+                tokio::select! {
+                    () = crate::follow::follow(&rollouts, &service, &bell) => {}
+                    () = rollouts.stop.cancelled() => return,
+                }
+                let mut followers = rollouts.followers();
+                // Rung after its last look, and before anybody else could begin one.
+                if bell.notified().now_or_never().is_none() {
+                    followers.remove(&service);
+                    return;
+                }
             }
         });
     }
 
-    fn active_mut<T>(
-        &self,
-        change: impl FnOnce(&mut std::collections::BTreeMap<RolloutId, Arc<Active>>) -> T,
-    ) -> T {
-        change(&mut self.active.write().unwrap_or_else(std::sync::PoisonError::into_inner))
+    fn followers(&self) -> MutexGuard<'_, BTreeMap<ServiceName, Arc<Notify>>> {
+        self.following.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn active_mut<T>(&self, change: impl FnOnce(&mut BTreeMap<RolloutId, Arc<Active>>) -> T) -> T {
+        change(&mut self.active.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -5,6 +5,7 @@
 mod authorisation;
 mod enrolment;
 mod fleet;
+mod follow;
 mod gates;
 mod identity;
 mod journal;

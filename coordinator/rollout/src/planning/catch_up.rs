@@ -1,9 +1,9 @@
-//! Hosts that were out of reach follow to where their rollout ended.
+//! Hosts that were out of reach, or are new, follow to where a rollout ended.
 
 use dv_types::{
     HostName, Operation, Plan, Quota,
     manifest::{OnFailure, Strategy},
-    plan::{Kind, Program},
+    plan::{Kind, PlannedHost, PlannedOnce, Program, Turn},
 };
 
 use super::{
@@ -12,11 +12,14 @@ use super::{
 };
 use crate::Rollout;
 
-/// The plan that does on `hosts` what `of` would have done on them, one at a time.
+/// The plan that does on `hosts` what `of` would have done on them, one at a time. Hosts that `of` never had join it, if it
+/// brought a version out.
 #[must_use]
 pub fn catch_up(of: &Rollout, hosts: &[HostName]) -> Plan {
     let plan = &of.plan;
-    let hosts: Vec<_> = plan.hosts.iter().filter(|h| hosts.contains(&h.name)).cloned().collect();
+    let late = |name: &HostName| plan.hosts.iter().find(|host| host.name == *name).cloned();
+    let new = |name: &HostName| (plan.kind == Kind::Forward).then(|| newcomer(plan, name));
+    let hosts: Vec<_> = hosts.iter().filter_map(|name| late(name).or_else(|| new(name))).collect();
     let labels = std::collections::BTreeMap::new();
     let candidates: Vec<_> = hosts
         .iter()
@@ -42,14 +45,40 @@ pub fn catch_up(of: &Rollout, hosts: &[HostName]) -> Plan {
         waves: waves(&strategy, None, &candidates),
         limits: limits(&strategy, hosts.len() as u32),
         hosts,
-        // What happens once has happened, and what was to be shown was shown.
-        gates: Vec::new(),
-        once: Vec::new(),
+        gates: gates(of),
+        once: smoke(plan),
+        // It watches a fleet. These are a few of it, and each shows by its probes that it is well.
         monitor: None,
         programs: programs(of),
         notes: Vec::new(),
         ..Plan::clone(plan)
     }
+}
+
+/// A host of which nothing is known to go back to.
+fn newcomer(plan: &Plan, name: &HostName) -> PlannedHost {
+    PlannedHost {
+        name: name.clone(),
+        program: 0,
+        from: None,
+        before: Vec::new(),
+        to: Some(plan.version.clone()),
+        healthy: None,
+    }
+}
+
+/// The same gates, but for those that a person went on in spite of.
+fn gates(of: &Rollout) -> Vec<String> {
+    let gates = of.plan.gates.iter().zip(&of.gates);
+    gates.filter(|(_, gate)| gate.overridden.is_none()).map(|(name, _)| name.clone()).collect()
+}
+
+/// Of what happens once, the smoke test at the end: backups and migrations have happened.
+fn smoke(plan: &Plan) -> Vec<PlannedOnce> {
+    let smoke = |once: &&PlannedOnce| {
+        once.turn == Turn::End && matches!(once.operation, Operation::Smoke { .. })
+    };
+    plan.once.iter().filter(smoke).cloned().collect()
 }
 
 /// Without barriers; and without the dead-man's switch where it would bring back code that can't run on the schema.

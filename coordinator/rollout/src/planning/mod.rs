@@ -14,7 +14,7 @@
 //! | `way_back` | what takes one host back |
 //! | `switch` | the dead-man's switch |
 //! | `trail` | what was done to a host, and what was there before |
-//! | `catch_up` | hosts that were out of reach follow |
+//! | `catch_up` | hosts that were out of reach, or are new, follow |
 
 mod catch_up;
 mod check;
@@ -35,4 +35,4 @@ pub use forward::{Asked, forward};
 pub use once::{helpers, schema_question};
 pub use reverse::reverse;
 pub(crate) use reverse::undoes_something_once;
-pub use select::{probing, select, subjects};
+pub use select::{probing, select, select_of, subjects};

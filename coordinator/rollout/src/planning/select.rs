@@ -2,7 +2,7 @@
 
 use dv_types::{
     HostName, Labels, Manifest, Probe, Subject, Version,
-    manifest::{Gates, Health, Smoke, Step},
+    manifest::{Gates, Health, Hosts, Smoke, Step},
     probe::Probing,
 };
 
@@ -13,7 +13,14 @@ pub fn select<'f>(
     manifest: &Manifest,
     fleet: impl IntoIterator<Item = (&'f HostName, &'f Labels)>,
 ) -> Vec<HostName> {
-    let wanted = &manifest.hosts;
+    select_of(&manifest.hosts, fleet)
+}
+
+/// The hosts of the fleet that `wanted` means, by name.
+pub fn select_of<'f>(
+    wanted: &Hosts,
+    fleet: impl IntoIterator<Item = (&'f HostName, &'f Labels)>,
+) -> Vec<HostName> {
     if wanted.labels.is_empty() && wanted.names.is_empty() {
         return Vec::new();
     }

@@ -47,6 +47,8 @@ struct Hosts {
     findings: BTreeMap<String, Vec<Finding>>,
     /// How far the hosts' clocks are ahead.
     ahead: Span,
+    /// How often each subject was asked for, on all hosts.
+    looks: BTreeMap<String, u32>,
 }
 
 /// What a version does to a hundred requests.
@@ -94,6 +96,11 @@ impl World {
         self.with(|hosts| hosts.ahead = by);
     }
 
+    /// How often a subject was asked for, on all hosts.
+    pub(crate) fn looks(&self, subject: &str) -> u32 {
+        self.with(|hosts| hosts.looks.get(subject).copied().unwrap_or_default())
+    }
+
     pub(crate) fn version(&self, host: &str) -> Option<String> {
         self.with(|hosts| hosts.versions.get(host).cloned())
     }
@@ -139,6 +146,7 @@ impl World {
 
 impl Hosts {
     fn found(&mut self, subject: &Subject) -> Option<Finding> {
+        *self.looks.entry(subject.to_string()).or_default() += 1;
         let findings = self.findings.get_mut(&subject.to_string())?;
         Some(if findings.len() > 1 { findings.remove(0) } else { findings[0].clone() })
     }
