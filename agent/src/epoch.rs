@@ -3,27 +3,32 @@
 use std::{
     io,
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use dv_types::Epoch;
 
 use crate::{durable, ports::Disk};
 
-/// The highest epoch that was seen, on the disk.
+/// The highest epoch that was seen.
 pub(crate) struct Fence {
     disk: Arc<dyn Disk>,
     path: PathBuf,
-    highest: Mutex<Epoch>,
+    seen: Mutex<Seen>,
+}
+
+struct Seen {
+    highest: Epoch,
+    /// What the disk has of it.
+    kept: Epoch,
 }
 
 /// Why a message is not obeyed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Fenced {
-    #[error("its epoch {theirs} is over: this host has seen epoch {highest}")]
-    Over { theirs: Epoch, highest: Epoch },
-    #[error("epoch {theirs} can't be written to {}: {why}", path.display())]
-    Unwritten { theirs: Epoch, path: PathBuf, why: io::Error },
+#[error("its epoch {theirs} is over: this host has seen epoch {highest}")]
+pub(crate) struct Over {
+    theirs: Epoch,
+    highest: Epoch,
 }
 
 impl Fence {
@@ -39,21 +44,36 @@ impl Fence {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Epoch::default(),
             Err(e) => return Err(e),
         };
-        Ok(Self { disk, path, highest: Mutex::new(highest) })
+        Ok(Self { disk, path, seen: Mutex::new(Seen { highest, kept: highest }) })
     }
 
     /// Lets a message of `epoch` pass, and no lower one after it.
-    pub(crate) fn pass(&self, epoch: Epoch) -> Result<(), Fenced> {
-        let mut highest = self.highest.lock().expect("no panic under this lock");
-        if epoch < *highest {
-            return Err(Fenced::Over { theirs: epoch, highest: *highest });
+    pub(crate) fn pass(&self, epoch: Epoch) -> Result<(), Over> {
+        let mut seen = self.seen();
+        if epoch < seen.highest {
+            return Err(Over { theirs: epoch, highest: seen.highest });
         }
-        if epoch > *highest {
+        seen.highest = epoch;
+        Ok(())
+    }
+
+    /// Whether the highest epoch outlives a restart, so that a command of it may be begun; it is written where it does not yet.
+    /// A disk that does not take it holds up the commands, and not the link.
+    pub(crate) fn keep(&self) -> Result<(), String> {
+        let mut seen = self.seen();
+        let epoch = seen.highest;
+        if seen.kept < epoch {
             durable::write(&*self.disk, &self.path, format!("{epoch}\n").as_bytes(), 0o600)
-                .map_err(|why| Fenced::Unwritten { theirs: epoch, path: self.path.clone(), why })?;
-            *highest = epoch;
+                .map_err(|why| {
+                    format!("epoch {epoch} can't be written to {}: {why}", self.path.display())
+                })?;
+            seen.kept = epoch;
         }
         Ok(())
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().expect("no panic under this lock")
     }
 }
 
@@ -75,9 +95,10 @@ mod tests {
         let fence = open(path.clone()).unwrap();
         fence.pass(Epoch(3)).unwrap();
         fence.pass(Epoch(3)).unwrap();
-        assert!(matches!(fence.pass(Epoch(2)), Err(Fenced::Over { .. })));
+        fence.keep().unwrap();
+        assert!(fence.pass(Epoch(2)).is_err());
         let fence = open(path.clone()).unwrap();
-        assert!(matches!(fence.pass(Epoch(2)), Err(Fenced::Over { .. })));
+        assert!(fence.pass(Epoch(2)).is_err());
         fence.pass(Epoch(4)).unwrap();
 
         fs::write(&path, "four").unwrap();
@@ -85,10 +106,15 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_that_can_not_be_kept_is_not_obeyed() {
+    fn an_epoch_that_can_not_be_kept_is_seen_and_lets_no_command_begin() {
         let dir = tempfile::tempdir().unwrap();
-        let fence = open(dir.path().join("missing/epoch")).unwrap();
-        assert!(matches!(fence.pass(Epoch(1)), Err(Fenced::Unwritten { .. })));
-        assert!(matches!(fence.pass(Epoch(1)), Err(Fenced::Unwritten { .. })));
+        let place = dir.path().join("missing");
+        let fence = open(place.join("epoch")).unwrap();
+        fence.pass(Epoch(1)).unwrap();
+        assert!(fence.keep().is_err() && fence.keep().is_err());
+        assert!(fence.pass(Epoch(0)).is_err());
+        fs::create_dir(&place).unwrap();
+        fence.keep().unwrap();
+        assert!(open(place.join("epoch")).unwrap().pass(Epoch(0)).is_err());
     }
 }

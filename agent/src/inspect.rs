@@ -6,13 +6,19 @@ mod metrics;
 mod revision;
 mod secret;
 
-use std::{os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use dv_types::{Commit, Finding, Probe, Span, Subject, probe::Probing};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use crate::{
+    ask::ask,
     limits::Limits,
     operations::{self, checkout::local_changes, git::Git, schema::Kinds},
     policy::Policy,
@@ -30,7 +36,6 @@ const COMPOSE_FILES: [&str; 4] =
 /// What outlives a question.
 #[derive(Default)]
 pub(crate) struct Background {
-    askers: disk::Askers,
     pulls: revision::Pulls,
 }
 
@@ -87,7 +92,7 @@ async fn find(runner: &Runner, policy: &Policy, subject: &Subject) -> Finding {
             Subject::Image { repository, resolve } => {
                 image(runner, repository, resolve.as_deref()).await
             }
-            Subject::Compose { project } => project_files(policy, project),
+            Subject::Compose { project } => project_files(policy, project).await,
             Subject::Tree { tree, resolve } => {
                 let remote = policy.trees.get(tree).map_or("origin", |tree| &tree.remote);
                 let git = Git { tree, remote, limits: &limits, on_output: None };
@@ -107,7 +112,7 @@ async fn find(runner: &Runner, policy: &Policy, subject: &Subject) -> Finding {
                 None => Ok(Finding::Refused(format!("the policy lists no secret {name}"))),
             },
             Subject::Schema { check } => schema(runner, check).await,
-            Subject::Disk { path } => disk::free(&runner.background.askers, path).await,
+            Subject::Disk { path } => disk::free(path).await,
             Subject::Clock => Ok(Finding::Clock { now: runner.ports.outside.now() }),
             Subject::Revision { repository, digest } => {
                 let engine = (runner.ports.images)().map_err(|e| e.to_string())?;
@@ -149,10 +154,12 @@ async fn image(
     Ok(Finding::Image { tags, resolved })
 }
 
-fn project_files(policy: &Policy, project: &str) -> Result<Finding, String> {
+async fn project_files(policy: &Policy, project: &str) -> Result<Finding, String> {
     let Some(listed) = policy.compose.get(project) else { return Ok(Finding::Allowed) };
     let directory = &listed.directory;
-    if COMPOSE_FILES.iter().any(|file| directory.join(file).is_file()) {
+    let place = directory.clone();
+    let is_there = move || COMPOSE_FILES.iter().any(|file| place.join(file).is_file());
+    if ask(directory, is_there).await? {
         return Ok(Finding::Allowed);
     }
     Ok(Finding::NotFound(format!("there is no compose file in {}", directory.display())))
@@ -160,7 +167,7 @@ fn project_files(policy: &Policy, project: &str) -> Result<Finding, String> {
 
 /// The checkout would refuse them, host by host, when the rollout is under way.
 async fn changes(git: &Git<'_>) -> Result<Option<String>, String> {
-    if !git.exists() {
+    if !git.exists().await? {
         return Ok(None);
     }
     let status = git.status().await?;
@@ -171,7 +178,7 @@ async fn changes(git: &Git<'_>) -> Result<Option<String>, String> {
 }
 
 async fn commit(git: &Git<'_>, resolve: Option<&str>) -> Result<Finding, String> {
-    if !git.exists() {
+    if !git.exists().await? {
         return Ok(Finding::NotFound(format!("{} is not a git working tree", git.tree)));
     }
     let Some(commit) = git.commit("HEAD").await? else {
@@ -217,9 +224,10 @@ async fn state(runner: &Runner, unit: &str) -> Result<Finding, String> {
     }
 }
 
-pub(crate) fn program(argv: &[String]) -> Result<Finding, String> {
+pub(crate) async fn program(argv: &[String]) -> Result<Finding, String> {
     let program = argv.first().map_or("", |a| a);
-    let metadata = std::fs::metadata(Path::new(program));
+    let path = PathBuf::from(program);
+    let metadata = ask(Path::new(program), move || std::fs::metadata(path)).await?;
     Ok(match metadata {
         Ok(m) if m.is_file() && m.permissions().mode() & 0o111 != 0 => Finding::Allowed,
         Ok(_) => Finding::NotFound(format!("{program} is not a program")),

@@ -32,6 +32,7 @@
 
 mod adapter;
 mod agent;
+mod ask;
 pub mod config;
 mod durable;
 mod epoch;

@@ -107,10 +107,14 @@ fn perform(verb: Verb) -> Result<(), Failure> {
         Verb::Run { place } => {
             let config = Config::load(&place.config)?;
             logging::install();
-            runtime()?.block_on(async {
+            let runtime = runtime()?;
+            let ended = runtime.block_on(async {
                 let stop = stop()?;
                 Ok(dv_agent::run(config, stop).await?)
-            })
+            });
+            // A helper thread that hangs in a file system is not waited for.
+            runtime.shutdown_background();
+            ended
         }
         Verb::Enrol { place, token_file, host } => {
             let config = Config::load(&place.config)?;

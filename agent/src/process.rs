@@ -4,20 +4,23 @@
 //! Nothing here can hold up the rest of the agent: the output is read as it comes, and a background child
 //! that keeps it open is not waited for.
 
+mod memory;
 mod tail;
 mod tree;
 
 use std::{
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
 };
 
 use dv_types::{Span, outcome::Output};
+use rustix::process::Signal;
 use tokio::{io::AsyncReadExt, net::unix::pipe, time::Instant};
 
 use crate::{
+    ask::ask,
     limits::{Limits, Stop},
     outside,
 };
@@ -25,6 +28,8 @@ use tail::{Head, Tail};
 use tree::Tree;
 pub(crate) use tree::{adopt_orphans, kill_all};
 
+/// How long the file systems that a program is started from may take to answer.
+const ANSWER: Duration = Duration::from_secs(10);
 /// How long what is left in the pipes may take to come, once the program has ended.
 const DRAIN: Duration = Duration::from_millis(200);
 /// How long a program that is stopped has to clean up behind itself (git its locks, say).
@@ -54,6 +59,8 @@ pub struct Finished {
     pub code: Option<i32>,
     /// The signal that ended it.
     pub signal: Option<i32>,
+    /// The kernel killed some process for want of memory meanwhile.
+    pub starved: bool,
     /// Why it was stopped, where it did not end by itself.
     pub stopped: Option<Stop>,
     /// Processes that it had left behind and that were killed, itself not counted.
@@ -65,6 +72,18 @@ pub struct Finished {
 }
 
 impl Finished {
+    fn never_begun(stop: Stop) -> Self {
+        Self {
+            code: None,
+            signal: None,
+            starved: false,
+            stopped: Some(stop),
+            leftovers: 0,
+            output: Output::default(),
+            stdout: String::new(),
+        }
+    }
+
     /// Whether it ended by itself and well.
     pub(crate) fn is_success(&self) -> bool {
         self.stopped.is_none() && self.code == Some(0)
@@ -75,6 +94,9 @@ impl Finished {
         match (self.stopped, self.code, self.signal) {
             (Some(stop), ..) => stop.to_string(),
             (None, Some(code), _) => format!("exit code {code}"),
+            (None, None, Some(signal)) if self.starved => format!(
+                "killed by signal {signal}; the kernel killed for want of memory meanwhile, and it was most likely this one"
+            ),
             (None, None, Some(signal)) => format!("killed by signal {signal}"),
             (None, None, None) => "it ended in an unknown way".to_owned(),
         }
@@ -110,6 +132,9 @@ async fn start(program: Program<'_>, stdin: Stdio, limits: &Limits) -> io::Resul
     let Some((name, arguments)) = program.argv.split_first() else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no program to run"));
     };
+    if let Some(stop) = look_first(&program, limits).await? {
+        return Ok(Finished::never_begun(stop));
+    }
     let (stdout, stdout_end) = io::pipe()?;
     let (stderr, stderr_end) = io::pipe()?;
     let home = outside::home();
@@ -127,6 +152,7 @@ async fn start(program: Program<'_>, stdin: Stdio, limits: &Limits) -> io::Resul
     if let Some(directory) = program.directory {
         command.current_dir(directory);
     }
+    let starved = memory::Watch::begin();
     let (tree, mut child) = Tree::spawn(&mut command)?;
     // The command holds the other ends of the pipes; as long as it does, they do not end.
     drop(command);
@@ -152,14 +178,36 @@ async fn start(program: Program<'_>, stdin: Stdio, limits: &Limits) -> io::Resul
     drop(tree);
 
     let status: Option<ExitStatus> = ended.ok();
+    let signal = status.and_then(|s| std::os::unix::process::ExitStatusExt::signal(&s));
     Ok(Finished {
         code: status.and_then(|s| s.code()),
-        signal: status.and_then(|s| std::os::unix::process::ExitStatusExt::signal(&s)),
+        signal,
+        starved: signal == Some(Signal::KILL.as_raw()) && starved.has_killed(),
         stopped: ended.err(),
         leftovers,
         output: streams.tail.into_output(),
         stdout: streams.head.into_text(),
     })
+}
+
+/// Starting a program waits until the kernel has found it and its directory, and holds up the whole agent where these
+/// lie in a file system that does not answer. So they are looked at first, where that holds nobody up.
+async fn look_first(program: &Program<'_>, limits: &Limits) -> io::Result<Option<Stop>> {
+    let file = program.argv.first().map(Path::new).filter(|file| file.is_absolute());
+    for path in file.into_iter().chain(program.directory) {
+        let looked = PathBuf::from(path);
+        // What is not there, the start itself says best.
+        let look = ask(path, move || drop(std::fs::metadata(looked)));
+        match limits.at_most(ANSWER).within(look).await {
+            Ok(answered) => answered.map_err(io::Error::other)?,
+            Err(Stop::Cancelled) => return Ok(Some(Stop::Cancelled)),
+            Err(stop) => {
+                let why = format!("the file system of {} hangs: {stop}", path.display());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// What the program prints, as it comes.

@@ -2,9 +2,11 @@
 
 mod fit;
 mod queue;
+mod unwritten;
 
 use std::{
     collections::BTreeMap,
+    io,
     sync::{Arc, Mutex, MutexGuard, OnceLock},
     time::Duration,
 };
@@ -32,9 +34,10 @@ use crate::{
 };
 pub(crate) use queue::conflict;
 use queue::{Queue, Turn};
+use unwritten::Unwritten;
 
 /// An operation that outruns its own deadline by this much is given up: the agent has a fault.
-const LENIENCE: Duration = Duration::from_secs(15);
+pub(crate) const LENIENCE: Duration = Duration::from_secs(15);
 /// The pause before an outcome that can't be written is tried again.
 const DISK_PAUSE: Duration = Duration::from_secs(2);
 /// How often it is said what an operation waits for: a line may be lost.
@@ -57,8 +60,7 @@ pub(crate) struct Runner {
     pub(crate) tasks: Tasks,
     running: Mutex<BTreeMap<CommandId, CancellationToken>>,
     queue: Arc<Queue>,
-    /// Outcomes of what was not begun because the disk took no intent.
-    unwritten: Mutex<BTreeMap<CommandId, Outcome>>,
+    unwritten: Unwritten,
 }
 
 impl Runner {
@@ -100,9 +102,9 @@ impl Runner {
         });
     }
 
-    /// Answers a command that can't be understood; nothing is begun.
+    /// Answers a command that can't be understood, or not be obeyed now; nothing is begun.
     pub(crate) fn refuse(self: &Arc<Self>, id: CommandId, why: String) {
-        tracing::warn!(command = %id, why, "not understood");
+        tracing::warn!(command = %id, why, "not begun");
         self.task(id, |runner, _| async move {
             match runner.known(id).await {
                 Known::Ended(Entry { outcome: Some(outcome), .. }) => outcome,
@@ -130,8 +132,8 @@ impl Runner {
 
     /// The coordinator has the outcome of `id`.
     pub(crate) fn acknowledge(self: &Arc<Self>, id: CommandId) {
-        lock(&self.unwritten).remove(&id);
         let (ledger, now) = (self.ledger.clone(), self.ports.outside.now());
+        self.unwritten.acknowledge(id, now);
         self.tasks.spawn(async move {
             let acknowledged = ledger.with(move |l| l.acknowledge(id, now)).await;
             if let Err(error) = acknowledged {
@@ -144,7 +146,7 @@ impl Runner {
     /// Commands whose outcome the coordinator may not have, those at work included.
     pub(crate) fn unacknowledged(&self) -> Vec<CommandId> {
         let mut ids = self.ledger.unacknowledged();
-        ids.extend(lock(&self.unwritten).keys());
+        ids.extend(self.unwritten.untold().iter().map(|outcome| outcome.command));
         ids.extend(lock(&self.running).keys());
         ids.sort_unstable();
         ids.dedup();
@@ -158,8 +160,8 @@ impl Runner {
                 self.outbox.outcome(&outcome);
             }
         }
-        for outcome in lock(&self.unwritten).values() {
-            self.outbox.outcome(outcome);
+        for outcome in self.unwritten.untold() {
+            self.outbox.outcome(&outcome);
         }
     }
 
@@ -186,6 +188,7 @@ impl Runner {
             lock(&runner.running).remove(&id);
             tracing::info!(command = %id, result = %outcome.result, took = %outcome.took, "ended");
             runner.outbox.outcome(&outcome);
+            runner.write_at_last(id).await;
         });
     }
 
@@ -197,9 +200,6 @@ impl Runner {
 
     async fn take(&self, command: Command, cancel: CancellationToken, turn: &Turn) -> Outcome {
         let id = command.id;
-        if let Some(outcome) = lock(&self.unwritten).get(&id) {
-            return outcome.clone();
-        }
         match machine::decide(self.known(id).await, &command) {
             Decision::Do => self.begin(command, cancel, turn).await,
             Decision::Again(entry) => self.resume(entry, command.operation, cancel, turn).await,
@@ -301,12 +301,9 @@ impl Runner {
             }
             Err(halt) => return self.end(entry, *halt, None).await,
         };
-        let intent = entry.clone();
-        if let Err(error) = self.ledger.with(move |ledger| ledger.write(&intent)).await {
+        if let Err(error) = self.write(&entry).await {
             let why = format!("the agent can't write down what it is about to do: {error}");
-            let outcome = outcome(id, entry.began, Span::ZERO, OpResult::Refused(why).into());
-            lock(&self.unwritten).insert(id, outcome.clone());
-            return outcome;
+            return self.end(entry, OpResult::Refused(why).into(), None).await;
         }
         self.act(entry, operation, context, pass).await
     }
@@ -442,27 +439,39 @@ impl Runner {
         }
     }
 
-    /// Writes the outcome, before anybody hears of it.
+    /// Writes the outcome before anybody hears of it; where the disk does not take it, it is held in memory meanwhile.
     async fn end(&self, mut entry: Entry, attempt: Attempt, took: Option<Duration>) -> Outcome {
         let took = Span::from(took.unwrap_or_default());
         entry.unfinished = (entry.unfinished || attempt.unfinished) && !attempt.result.is_done();
         let attempt = self.overtaken(entry.id, attempt).await;
         let outcome = outcome(entry.id, entry.began, took, attempt);
         entry.outcome = Some(outcome.clone());
-        loop {
-            let entry = entry.clone();
-            match self.ledger.with(move |ledger| ledger.write(&entry)).await {
-                Ok(()) => {
-                    self.status.written(outcome.command);
-                    return outcome;
-                }
+        if let Err(error) = self.write(&entry).await {
+            tracing::error!(command = %entry.id, %error, "the outcome can't be written: told all the same, and tried again");
+            self.status.unwritten(entry.id, error.to_string());
+            self.unwritten.hold(entry);
+        }
+        outcome
+    }
+
+    /// Writes what the disk did not take, as soon as it does.
+    async fn write_at_last(&self, id: CommandId) {
+        while let Some(entry) = self.unwritten.find(id) {
+            match self.write(&entry).await {
+                Ok(()) if self.unwritten.written(&entry) => self.status.written(id),
+                // Acknowledged meanwhile: that is written too.
+                Ok(()) => {}
                 Err(error) => {
-                    tracing::error!(command = %outcome.command, %error, "the outcome can't be written; trying again");
-                    self.status.unwritten(outcome.command, error.to_string());
+                    self.status.unwritten(id, error.to_string());
                     tokio::time::sleep(DISK_PAUSE).await;
                 }
             }
         }
+    }
+
+    async fn write(&self, entry: &Entry) -> io::Result<()> {
+        let entry = entry.clone();
+        self.ledger.with(move |ledger| ledger.write(&entry)).await
     }
 
     async fn ask_systemd(
@@ -513,6 +522,9 @@ impl Runner {
     }
 
     async fn known(&self, id: CommandId) -> Known {
+        if let Some(entry) = self.unwritten.find(id) {
+            return Known::Ended(entry);
+        }
         self.ledger.with(move |ledger| ledger.known(id)).await
     }
 }

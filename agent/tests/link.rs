@@ -6,7 +6,7 @@ use std::fs;
 
 use dv_proto::v1::{self, from_agent, to_agent};
 use dv_types::{
-    Finding, OpResult, Operation, Probe, Span, Subject, operation::UnitVerb, probe::Probing,
+    Digest, Finding, OpResult, Operation, Probe, Span, Subject, operation::UnitVerb, probe::Probing,
 };
 use support::{Coordinator, Host, Life, SCRIPTS, eventually, mode};
 
@@ -533,4 +533,99 @@ async fn another_coordinator_is_another_life() {
     session.run("r1-1", &argv, false).await;
     assert_eq!(session.outcome().await.result, OpResult::Done);
     assert_eq!(fs::read_to_string(host.path("done")).unwrap(), "x\nx\n");
+}
+
+/// What users of other tools reported: a Docker that accepts and never answers freezes the whole agent.
+#[tokio::test]
+async fn a_docker_that_accepts_and_never_answers_holds_nothing_up() {
+    let mut coordinator = Coordinator::start().await;
+    let mut host = Host::enrolled(&coordinator, &format!("{SCRIPTS}images: [r.example.com/app]\n"));
+    let socket = host.path("docker.sock");
+    let engine = tokio::net::UnixListener::bind(&socket).unwrap();
+    host.config.docker_socket = Some(socket);
+    let _agent = host.start();
+    let mut session = coordinator.welcomed(1).await;
+    let digest = Digest::new(format!("sha256:{}", "a".repeat(64))).unwrap();
+    let repository = "r.example.com/app".to_owned();
+    let (tag, timeout) = ("v1".to_owned(), Span::from_millis(1500));
+    let pull = Operation::PullImage { repository, tag, digest, timeout };
+    session.command("r1-1", pull).await;
+    let _pulling = engine.accept().await.unwrap();
+
+    // Meanwhile: heartbeats, and what has nothing to do with Docker.
+    session.heartbeat().await;
+    let quick = host.script("quick", "echo quick");
+    session.run("r1-2", &quick, true).await;
+    let outcome = session.outcome().await;
+    assert_eq!((outcome.command.number, outcome.result), (2, OpResult::Done));
+    let (found, _) = session.inspect(&[Subject::Command { argv: quick }], None).await;
+    assert_eq!(found, [Finding::Allowed]);
+    let outcome = session.outcome().await;
+    assert_eq!(outcome.command.number, 1);
+    assert!(matches!(outcome.result, OpResult::TimedOut(_)), "{:?}", outcome.result);
+}
+
+/// What users of other tools reported: the disk is full, and the deployment is neither failed nor done for hours.
+#[tokio::test]
+async fn an_outcome_that_the_disk_does_not_take_is_told_at_once_and_written_later() {
+    let mut coordinator = Coordinator::start().await;
+    let host = Host::enrolled(&coordinator, SCRIPTS);
+    let agent = host.start();
+    let full = format!(
+        "mv {0} {0}.away; echo x >> {1}",
+        host.ledger().display(),
+        host.path("done").display()
+    );
+    let argv = host.script("do", &full);
+    let mut session = coordinator.welcomed(1).await;
+    session.run("r1-1", &argv, false).await;
+    let told = session.outcome_json().await;
+    assert!(told.contains("\"done\""), "{told}");
+    session.run("r1-1", &argv, false).await;
+    assert_eq!(session.outcome_json().await, told, "it is repeated from memory");
+    session.acknowledge("r1-1").await;
+    // Nothing that is not written down is begun meanwhile; what needs no record is answered.
+    session.run("r1-2", &argv, false).await;
+    assert!(session.outcome_json().await.contains("can't write down"));
+    session.command("r1-3", verify(host.script("well", ""))).await;
+    assert!(matches!(session.outcome().await.result, OpResult::Refused(_)));
+    session.heartbeat().await;
+
+    fs::rename(host.path("state/ledger.away"), host.ledger()).unwrap();
+    let file = host.ledger().join("r1-1.json");
+    let written = || fs::read_to_string(&file).is_ok_and(|text| text.contains("acknowledged"));
+    eventually("the outcome is written", written).await;
+    agent.crash();
+    let _agent = host.start();
+    let mut session = coordinator.welcomed(1).await;
+    session.run("r1-1", &argv, false).await;
+    assert_eq!(session.outcome_json().await, told);
+    assert_eq!(fs::read_to_string(host.path("done")).unwrap(), "x\n");
+}
+
+/// A coordinator that comes back while the disk is full finds the host in contact.
+#[tokio::test]
+async fn an_epoch_that_the_disk_does_not_take_holds_up_commands_and_not_the_link() {
+    let mut coordinator = Coordinator::start().await;
+    let host = Host::enrolled(&coordinator, SCRIPTS);
+    // Where the new epoch would be written beside the old one there is something in the way.
+    fs::create_dir_all(host.config.state_dir.join("epoch.tmp/full")).unwrap();
+    let agent = host.start();
+    let argv = host.script("do", &format!("touch {}", host.path("done").display()));
+    let mut session = coordinator.welcomed(3).await;
+    session.heartbeat().await;
+    let (found, _) = session.inspect(&[Subject::Command { argv: argv.clone() }], None).await;
+    assert_eq!(found, [Finding::Allowed]);
+    session.run("r1-1", &argv, false).await;
+    let refused = session.outcome().await.result;
+    assert!(matches!(&refused, OpResult::Refused(why) if why.contains("epoch 3")), "{refused}");
+    assert!(!host.path("done").exists());
+
+    fs::remove_dir_all(host.config.state_dir.join("epoch.tmp")).unwrap();
+    session.run("r1-2", &argv, false).await;
+    assert_eq!(session.outcome().await.result, OpResult::Done);
+    agent.crash();
+    let _agent = host.start();
+    let session = coordinator.welcomed(2).await;
+    session.ended().await;
 }

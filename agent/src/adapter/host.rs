@@ -47,7 +47,7 @@ impl Programs for Host {
     }
 
     fn find<'a>(&'a self, argv: &'a [String]) -> BoxFuture<'a, Result<Finding, String>> {
-        async move { inspect::program(argv) }.boxed()
+        inspect::program(argv).boxed()
     }
 }
 

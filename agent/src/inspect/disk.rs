@@ -1,35 +1,15 @@
 //! How much room there is on a file system.
 
-use std::{io, sync::Arc};
+use std::{io, path::Path};
 
 use dv_types::Finding;
-use tokio::sync::Semaphore;
 
-/// A network file system that is gone holds whoever asks it for ever; no more helper threads than these are
-/// lent to it.
-const THREADS: usize = 4;
-
-/// Who may ask a file system.
-pub(crate) struct Askers(Arc<Semaphore>);
-
-impl Default for Askers {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(THREADS)))
-    }
-}
+use crate::ask::ask;
 
 /// The free bytes for those who are not root.
-pub(super) async fn free(askers: &Askers, path: &str) -> Result<Finding, String> {
-    let Ok(asker) = Arc::clone(&askers.0).acquire_owned().await else {
-        return Err("the agent ends".to_owned());
-    };
+pub(super) async fn free(path: &str) -> Result<Finding, String> {
     let owned = path.to_owned();
-    let asked = tokio::task::spawn_blocking(move || {
-        let answer = rustix::fs::statvfs(&*owned);
-        drop(asker);
-        answer
-    });
-    match asked.await.map_err(|panic| format!("the agent has a fault: {panic}"))? {
+    match ask(Path::new(path), move || rustix::fs::statvfs(&*owned)).await? {
         Ok(is) => Ok(Finding::Disk { free: is.f_bavail.saturating_mul(is.f_frsize) }),
         Err(rustix::io::Errno::NOENT) => Ok(Finding::NotFound(format!("there is no {path}"))),
         Err(e) => {
@@ -46,7 +26,7 @@ mod tests {
     async fn room_is_what_users_may_fill() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().to_str().unwrap();
-        let Ok(Finding::Disk { free }) = free(&Askers::default(), path).await else {
+        let Ok(Finding::Disk { free }) = free(path).await else {
             panic!("a temporary directory has a file system");
         };
         let df = std::process::Command::new("df").args(["-B1", "--output=avail", path]).output();
@@ -58,15 +38,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_path_that_is_not_there_is_not_found() {
-        let found = free(&Askers::default(), "/nowhere").await;
+        let found = free("/nowhere").await;
         assert!(matches!(found, Ok(Finding::NotFound(why)) if why.contains("/nowhere")));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn those_who_hang_hold_no_further_threads() {
-        let askers = Askers::default();
-        let _hanging = Arc::clone(&askers.0).acquire_many_owned(THREADS as u32).await.unwrap();
-        let limit = std::time::Duration::from_secs(12);
-        assert!(tokio::time::timeout(limit, free(&askers, "/")).await.is_err());
     }
 }

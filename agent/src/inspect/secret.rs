@@ -1,14 +1,17 @@
 //! Whether a secret can be used. What it is, nobody is told.
 
-use std::{io, os::unix::fs::MetadataExt, path::Path};
+use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 
 use dv_types::Finding;
+
+use crate::ask::ask;
 
 /// Whether the file of the secret `name` is there, and nobody's but its owner's: root's, or the agent's own
 /// user's where it is `unprivileged`.
 pub(super) async fn look(name: &str, file: &Path, unprivileged: bool) -> Result<Finding, String> {
     let shown = file.display();
-    let metadata = match tokio::fs::metadata(file).await {
+    let path = file.to_owned();
+    let metadata = match ask(file, move || fs::metadata(path)).await? {
         Ok(metadata) => metadata,
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             return Ok(Finding::NotFound(format!(
@@ -37,7 +40,7 @@ pub(super) async fn look(name: &str, file: &Path, unprivileged: bool) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt};
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 

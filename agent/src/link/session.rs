@@ -96,17 +96,24 @@ impl Session<'_> {
     fn pass(&self, message: &ToAgent) -> Result<Epoch, String> {
         let epoch = Epoch(message.epoch);
         self.link.fence.pass(epoch).map_err(|e| format!("not obeyed: {e}"))?;
+        if let Err(why) = self.link.fence.keep() {
+            tracing::error!(why, "no command is begun meanwhile");
+        }
         Ok(epoch)
     }
 
     /// Does what a message says, without waiting for it.
     fn obey(&self, message: ToAgent, watches: &mut Watches) -> Result<(), String> {
         self.pass(&message)?;
-        let Link { runner, outbox, .. } = self.link;
+        let Link { runner, outbox, fence, .. } = self.link;
         match message.message {
             Some(to_agent::Message::Command(command)) => {
                 match document::<Command>("command_json", &command.command_json) {
-                    Ok(command) => runner.command(command),
+                    // Done under an epoch that a restart forgets, it could be done under a lower one afterwards.
+                    Ok(command) => match fence.keep() {
+                        Ok(()) => runner.command(command),
+                        Err(why) => runner.refuse(command.id, why),
+                    },
                     Err(why) => {
                         // A later coordinator may know operations that this agent does not. Its number
                         // can be read all the same, and an answer is better than a link that is cut.

@@ -12,12 +12,12 @@ use crate::{ledger::Mark, process::Finished};
 
 /// What is checked out before anything is changed.
 pub(super) async fn mark(context: &Context, tree: &str) -> Result<Commit, Halt> {
-    head(&open(context, tree, None)?).await
+    head(&open(context, tree, None).await?).await
 }
 
 pub(super) async fn checkout(context: &Context, tree: &str, commit: &Commit) -> Ended {
     let say = |line: &str| context.progress.say(line);
-    let git = open(context, tree, Some(&say))?;
+    let git = open(context, tree, Some(&say)).await?;
     if context.resumed {
         forget_lock(tree);
     }
@@ -52,7 +52,7 @@ pub(super) async fn checkout(context: &Context, tree: &str, commit: &Commit) -> 
     Ok(Attempt::done(Evidence::Commit { before, after }))
 }
 
-fn open<'a>(
+async fn open<'a>(
     context: &'a Context,
     tree: &'a str,
     on_output: Option<&'a (dyn Fn(&str) + Sync)>,
@@ -61,7 +61,7 @@ fn open<'a>(
         return Err(failed(format!("no working tree {tree} in the policy")));
     };
     let git = Git { tree, remote: &listed.remote, limits: &context.limits, on_output };
-    if !git.exists() {
+    if !context.limits.within(git.exists()).await?.map_err(failed)? {
         return Err(failed(format!(
             "{tree} is not a git working tree; clone it there once by hand"
         )));

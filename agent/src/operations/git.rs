@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use dv_types::Commit;
 
 use crate::{
+    ask::ask,
     limits::Limits,
     process::{self, Finished, Program},
 };
@@ -50,10 +51,12 @@ impl Git<'_> {
         process::run(program, self.limits).await.map_err(|e| format!("can't run git: {e}"))
     }
 
-    /// Whether `path` is a working tree at all.
-    pub(crate) fn exists(&self) -> bool {
+    /// Whether it is a working tree at all. Whoever asks has a deadline.
+    pub(crate) async fn exists(&self) -> Result<bool, String> {
+        let tree = Path::new(self.tree);
         // A worktree or a submodule has a file there.
-        fs::symlink_metadata(Path::new(self.tree).join(".git")).is_ok()
+        let place = tree.join(".git");
+        ask(tree, move || fs::symlink_metadata(place).is_ok()).await
     }
 
     /// The commit that `revision` means here, if it means one.

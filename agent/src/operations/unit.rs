@@ -17,6 +17,8 @@ use crate::{
 const PROOF: Duration = Duration::from_millis(10);
 /// How long systemd may take to say how a unit is.
 const MARKING: Duration = Duration::from_secs(10);
+/// The same once the time is up: the outcome is wanted soon, and what systemd does not say is left out of it.
+const LAST_LOOK: Duration = Duration::from_secs(3);
 const JOURNAL_LINES: &str = "20";
 
 pub(super) async fn act(context: &Context, unit: &str, verb: UnitVerb) -> Ended {
@@ -63,7 +65,8 @@ pub(crate) async fn settle(
             }
         })
         .await??;
-    if state.invocation == mark.invocation {
+    // After a reboot a unit that nothing has started since has no run at all.
+    if state.invocation == mark.invocation || state.invocation.is_empty() {
         return Ok(None);
     }
     Ok(Some(judge(context, unit, UnitVerb::Restart, "done".to_owned(), state).await))
@@ -118,7 +121,7 @@ fn verdict(unit: &str, verb: UnitVerb, job: &str, state: &UnitState) -> OpResult
 
 /// The job is not done in time. It is left to systemd, which has a limit of its own for it.
 async fn overdue(context: &Context, unit: &str, limit: Span) -> Halt {
-    let is = match Limits::of(MARKING).within(context.units().state(unit)).await {
+    let is = match Limits::of(LAST_LOOK).within(context.units().state(unit)).await {
         Ok(Ok(state)) => format!("; {unit} is {} ({})", state.active, state.sub),
         _ => String::new(),
     };
@@ -133,7 +136,7 @@ async fn journal(context: &Context, unit: &str) -> Output {
             .map(str::to_owned)
             .into();
     let program = Program { argv: &argv, directory: None, environment: &[], on_output: None };
-    match context.ports.programs.run(program, &Limits::of(Duration::from_secs(5))).await {
+    match context.ports.programs.run(program, &Limits::of(LAST_LOOK)).await {
         Ok(finished) => finished.output,
         Err(e) => Output { tail: format!("(the journal can't be read: {e})"), dropped: 0 },
     }

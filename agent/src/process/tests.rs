@@ -207,3 +207,53 @@ async fn a_program_that_is_not_there_is_an_error() {
     let program = Program { argv: &argv, directory: None, environment: &[], on_output: None };
     assert_eq!(run(program, &minute()).await.unwrap_err().kind(), io::ErrorKind::NotFound);
 }
+
+/// Looked at until the agent has said so, which is right after the start.
+#[tokio::test]
+async fn what_a_program_starts_goes_before_the_agent_when_memory_runs_out() {
+    let script = "until [ $(cat /proc/self/oom_score_adj) = 100 ]; do sleep 0.01; done; (cat /proc/self/oom_score_adj)";
+    let finished = shell(script, &minute()).await;
+    assert_eq!(finished.stdout, "100\n");
+    // The agent stays as its unit has made it.
+    assert_ne!(fs::read_to_string("/proc/self/oom_score_adj").unwrap(), "100\n");
+}
+
+#[test]
+fn the_kernels_part_in_an_end_is_told() {
+    let killed = |starved| Finished {
+        signal: Some(9),
+        stopped: None,
+        starved,
+        ..Finished::never_begun(Stop::Cancelled)
+    };
+    assert_eq!(killed(false).why(), "killed by signal 9");
+    assert!(killed(true).why().contains("want of memory"));
+}
+
+/// What a network file system does that is gone: whoever asks it waits for ever.
+#[tokio::test]
+async fn a_program_in_a_file_system_that_hangs_is_not_begun_and_holds_nobody_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let (let_go, held) = std::sync::mpsc::channel::<()>();
+    let (begun, mut began) = tokio::sync::mpsc::unbounded_channel();
+    let _hanging = tokio::spawn({
+        let path = dir.path().to_owned();
+        async move {
+            ask(&path, move || {
+                begun.send(()).unwrap();
+                held.recv()
+            })
+            .await
+        }
+    });
+    began.recv().await.unwrap();
+    let argv = argv(&["/bin/true"]);
+    let at = |directory| Program { argv: &argv, directory, environment: &[], on_output: None };
+    let soon = Limits::of(Duration::from_millis(100));
+    let why = run(at(Some(dir.path())), &soon).await.unwrap_err();
+    assert_eq!(why.kind(), io::ErrorKind::TimedOut);
+    assert!(why.to_string().contains(dir.path().to_str().unwrap()), "{why}");
+    assert!(run(at(None), &minute()).await.unwrap().is_success());
+    drop(let_go);
+    assert!(run(at(Some(dir.path())), &minute()).await.unwrap().is_success());
+}

@@ -24,6 +24,7 @@ use tokio::{
     time::Instant,
 };
 
+use super::memory;
 use proc::Process;
 
 /// The variable that carries the mark.
@@ -76,6 +77,7 @@ impl Tree {
         command.env(MARK, mark_text(mark));
         let mut at_work = at_work();
         let child = command.spawn()?;
+        child.id().into_iter().for_each(memory::make_expendable);
         let root = child.id().and_then(|id| id.try_into().ok()).unwrap_or_default();
         at_work.insert((root, mark));
         Ok((Self { root, mark, killed: false }, child))

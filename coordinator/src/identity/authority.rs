@@ -17,8 +17,8 @@ const CA_LIFE: Duration = DAY.saturating_mul(3650);
 const SERVER_LIFE: Duration = DAY.saturating_mul(90);
 const OPERATOR_LIFE: Duration = DAY.saturating_mul(365);
 const HOST_LIFE: Duration = DAY.saturating_mul(30);
-/// Certificates begin a little in the past: the clocks of a fleet don't agree.
-const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
+/// Certificates begin in the past: the clocks of a fleet don't agree, and one that is hours behind keeps its host in contact.
+const CLOCK_SKEW: Duration = DAY;
 
 /// Something is wrong with an identity.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, Read},
     os::unix::fs::MetadataExt,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -15,7 +16,10 @@ use rustix::fs::{Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
 use super::Found;
-use crate::limits::{Limits, Stop};
+use crate::{
+    ask::ask,
+    limits::{Limits, Stop},
+};
 
 const CHUNK: usize = 256 * 1024;
 
@@ -27,10 +31,9 @@ pub(super) async fn look(
 ) -> Result<Result<Found, String>, Stop> {
     let wanted = Wanted::default();
     let (owned, flag) = (path.to_owned(), Arc::clone(&wanted.0));
-    let work = tokio::task::spawn_blocking(move || read(&owned, checksum, &flag));
+    let work = ask(Path::new(path), move || read(&owned, checksum, &flag));
     // Where the time is up first, `wanted` is dropped and the thread stops by itself.
-    let found = limits.within(work).await?;
-    Ok(found.unwrap_or_else(|panic| Err(format!("the agent has a fault: {panic}"))))
+    Ok(limits.within(work).await?.unwrap_or_else(Err))
 }
 
 /// Tells the thread that nobody waits any more.
@@ -105,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    fn look(path: &std::path::Path) -> Result<Found, String> {
+    fn look(path: &Path) -> Result<Found, String> {
         read(path.to_str().unwrap(), true, &AtomicBool::new(false))
     }
 

@@ -10,6 +10,7 @@ use std::{
     path::Path,
 };
 
+use rustix::fs::{Mode, OFlags};
 use url::Url;
 
 use crate::policy::Policy;
@@ -111,7 +112,10 @@ impl<'a> Secrets<'a> {
 
 fn read(path: &Path, unprivileged: bool) -> Result<Hidden, String> {
     let words = |e: io::Error| e.to_string();
-    let file = File::open(path).map_err(words)?;
+    // A pipe without a writer is not waited for.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|e| words(e.into()))?;
+    let file = File::from(file);
     // Of the open file, not of the path: what is checked is what is read.
     let metadata = file.metadata().map_err(words)?;
     if !metadata.is_file() {

@@ -110,6 +110,8 @@ async fn a_restart_that_the_agent_died_in_is_settled_by_the_invocation() {
     assert_eq!(restarted.unwrap().result, OpResult::Done);
     let not_begun = settle("new", vec![state("active", "running")]).await.unwrap();
     assert!(not_begun.is_none());
+    let rebooted = UnitState { invocation: String::new(), ..state("inactive", "dead") };
+    assert!(settle("old", vec![rebooted]).await.unwrap().is_none(), "it runs nowhere");
     let and_broken = settle("old", vec![state("failed", "failed")]).await.unwrap();
     assert!(matches!(and_broken.unwrap().result, OpResult::Failed(_)));
     // The job may be the restart itself: its end is waited for.
@@ -117,4 +119,31 @@ async fn a_restart_that_the_agent_died_in_is_settled_by_the_invocation() {
         UnitState { has_job: true, invocation: "old".into(), ..state("deactivating", "stop") };
     let settled = settle("old", vec![under_way, state("active", "running")]).await.unwrap();
     assert_eq!(settled.unwrap().result, OpResult::Done);
+}
+
+/// A service manager that takes the question and never answers.
+struct Hung;
+
+impl Units for Hung {
+    fn state<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<UnitState, UnitsError>> {
+        std::future::pending().boxed()
+    }
+
+    fn act<'a>(&'a self, _: &'a str, _: UnitVerb) -> BoxFuture<'a, Result<String, UnitsError>> {
+        std::future::pending().boxed()
+    }
+}
+
+/// The runner gives an operation up soon after its limit, and what is known of it with that.
+#[tokio::test(start_paused = true)]
+async fn a_service_manager_that_hangs_costs_no_more_than_the_limit_and_a_little() {
+    let ports = Ports { units: Arc::new(|| Arc::new(Hung)), ..testing::no_ports() };
+    let limit = Duration::from_secs(60);
+    let context = testing::context(ports, limit.into());
+    let began = tokio::time::Instant::now();
+    let ended = act(&context, "a.service", UnitVerb::Restart).await;
+    let result = ended.unwrap_or_else(|halt| *halt).result;
+    assert!(matches!(result, OpResult::TimedOut(_)), "{result:?}");
+    let took = began.elapsed();
+    assert!(took < limit + crate::runner::LENIENCE, "{took:?}");
 }
