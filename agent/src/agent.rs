@@ -13,6 +13,7 @@ use crate::{
     lock::Lock,
     notify::{self, Status},
     outbox::Outbox,
+    outside,
     ports::Ports,
     process,
     runner::Runner,
@@ -27,8 +28,20 @@ pub struct StartError {
     why: io::Error,
 }
 
-/// Runs the agent of this host until `stop` ends. What is under way then is settled at the next start.
-pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), StartError> {
+/// When an agent ends.
+#[derive(Debug)]
+pub struct Until<S, R> {
+    /// At once. What is under way then is settled at the next start.
+    pub stop: S,
+    /// When nothing is under way any more: another program is to take its place.
+    pub retire: R,
+}
+
+/// Runs the agent of this host until it is told to end.
+pub async fn run(
+    config: Config,
+    until: Until<impl Future<Output = ()>, impl Future<Output = ()>>,
+) -> Result<(), StartError> {
     let _lock = Lock::take(&config.state_dir).map_err(at(&config.state_dir))?;
     if let Err(error) = process::adopt_orphans() {
         tracing::warn!(%error, "orphans of commands can't be adopted; some may outlive their deadline");
@@ -36,13 +49,20 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> Result<(), S
     let ports = adapter::ports(&config);
     let agent = Agent::open(config, ports)?;
     notify::ready(&agent.link.status);
+    let runner = Arc::clone(&agent.runner);
+    let retired = async {
+        until.retire.await;
+        tracing::info!("another program is to take over: ending as soon as nothing is under way");
+        runner.idle().await;
+    };
     tokio::select! {
         () = agent.work() => {}
-        () = stop => {
+        () = until.stop => {
             notify::stopping();
             // At once, and before anything looks at how they ended: they did not fail, they were left.
             process::kill_all();
         }
+        () = retired => notify::stopping(),
     }
     Ok(())
 }
@@ -72,7 +92,8 @@ impl Agent {
         let runner = Arc::new(Runner::new(config.clone(), ports, kept, armed, to, shown));
         let tasks = runner.tasks.end_with();
         let (fence, at_work) = (Arc::new(fence), Arc::clone(&runner));
-        let link = Link { config, runner: at_work, outbox, fence, status, instance };
+        let version = outside::version();
+        let link = Link { config, runner: at_work, outbox, fence, status, version, instance };
         Ok(Self { link, runner, _tasks: tasks })
     }
 

@@ -60,4 +60,4 @@ mod tasks;
 mod watch;
 mod words;
 
-pub use agent::{Agent, StartError, run};
+pub use agent::{Agent, StartError, Until, run};

@@ -21,6 +21,8 @@ pub(crate) struct Link {
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) fence: Arc<Fence>,
     pub(crate) status: Arc<Status>,
+    /// The program's version.
+    pub(crate) version: String,
     /// New at each start of the agent.
     pub(crate) instance: String,
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use dv_agent::{config::Config, identity::enrol::enrol, logging, policy::Policy};
+use dv_agent::{Until, config::Config, identity::enrol::enrol, logging, policy::Policy};
 use dv_types::HostName;
 
 /// The agent of dv: carries out one host's operations, and only those that its policy lists.
@@ -109,8 +109,8 @@ fn perform(verb: Verb) -> Result<(), Failure> {
             logging::install();
             let runtime = runtime()?;
             let ended = runtime.block_on(async {
-                let stop = stop()?;
-                Ok(dv_agent::run(config, stop).await?)
+                let until = Until { stop: stop()?, retire: retire()? };
+                Ok(dv_agent::run(config, until).await?)
             });
             // A helper thread that hangs in a file system is not waited for.
             runtime.shutdown_background();
@@ -174,5 +174,14 @@ fn stop() -> io::Result<impl Future<Output = ()>> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+    })
+}
+
+/// Ends at SIGHUP, which the package sends when it has put another program in the place of this one.
+fn retire() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hang_up = signal(SignalKind::hangup())?;
+    Ok(async move {
+        hang_up.recv().await;
     })
 }

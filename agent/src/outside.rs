@@ -1,8 +1,13 @@
 //! The clock, chance and the surroundings: what the agent takes from outside, in one place.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use dv_types::Timestamp;
+
+/// Where the package puts the program.
+const PACKAGED: &str = "/usr/bin/dv-agent";
+/// Where the package says its version.
+const VERSION: &str = "/usr/lib/dv-agent/version";
 
 /// The host's clock.
 #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
@@ -49,4 +54,12 @@ pub(crate) fn has_journal() -> bool {
 #[expect(clippy::disallowed_methods, reason = "asked once, at the start")]
 pub(crate) fn log_filter() -> Option<String> {
     std::env::var("RUST_LOG").ok()
+}
+
+/// The version of this program: the package's, where it runs from there. Distributors have versions of their own. Read
+/// at the start: a later package puts other files in their place.
+pub(crate) fn version() -> String {
+    let packaged = std::env::current_exe().is_ok_and(|file| file == Path::new(PACKAGED));
+    let version = packaged.then(|| std::fs::read_to_string(VERSION).ok()).flatten();
+    version.map_or_else(|| env!("CARGO_PKG_VERSION").to_owned(), |text| text.trim().to_owned())
 }

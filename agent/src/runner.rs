@@ -13,7 +13,7 @@ use std::{
 
 use dv_types::{Command, CommandId, OpResult, Operation, Outcome, RolloutId, Span, Timestamp};
 use tokio::{
-    sync::{OwnedRwLockReadGuard, RwLock},
+    sync::{Notify, OwnedRwLockReadGuard, RwLock},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -40,6 +40,8 @@ use unwritten::Unwritten;
 pub(crate) const LENIENCE: Duration = Duration::from_secs(15);
 /// The pause before an outcome that can't be written is tried again.
 const DISK_PAUSE: Duration = Duration::from_secs(2);
+/// How often it is looked whether all is at rest: a switch that has fired rings no bell.
+const LOOK: Duration = Duration::from_secs(1);
 /// How often it is said what an operation waits for: a line may be lost.
 const REMINDER: Duration = Duration::from_secs(5);
 
@@ -59,6 +61,8 @@ pub(crate) struct Runner {
     status: Arc<Status>,
     pub(crate) tasks: Tasks,
     running: Mutex<BTreeMap<CommandId, CancellationToken>>,
+    /// Rung whenever a command has ended, and its outcome is told and written.
+    ended: Notify,
     queue: Arc<Queue>,
     unwritten: Unwritten,
 }
@@ -72,7 +76,7 @@ impl Runner {
         outbox: Arc<Outbox>,
         status: Arc<Status>,
     ) -> Self {
-        let (background, gate, tasks, running, queue, unwritten) = Default::default();
+        let (background, gate, tasks, running, ended, queue, unwritten) = Default::default();
         Self {
             config,
             ports,
@@ -84,6 +88,7 @@ impl Runner {
             status,
             tasks,
             running,
+            ended,
             queue,
             unwritten,
         }
@@ -153,6 +158,23 @@ impl Runner {
         ids
     }
 
+    /// Waits until nothing is under way that the agent's end would cut off, and nothing is known in memory only.
+    pub(crate) async fn idle(&self) {
+        loop {
+            // Before the look, so that who ends right after it is noticed.
+            let ended = self.ended.notified();
+            // No command is in the middle, and no switch takes the host back.
+            let is_at_rest = lock(&self.running).is_empty() && self.gate.try_write().is_ok();
+            if is_at_rest && self.unwritten.is_empty() {
+                return;
+            }
+            tokio::select! {
+                () = ended => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
     /// Sends every outcome that was not acknowledged.
     pub(crate) async fn send_again(&self) {
         for id in self.ledger.unacknowledged() {
@@ -189,6 +211,7 @@ impl Runner {
             tracing::info!(command = %id, result = %outcome.result, took = %outcome.took, "ended");
             runner.outbox.outcome(&outcome);
             runner.write_at_last(id).await;
+            runner.ended.notify_waiters();
         });
     }
 

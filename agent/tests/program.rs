@@ -81,6 +81,38 @@ async fn when_stopped_it_leaves_nothing_behind_and_nothing_untrue() {
     assert!(matches!(result, OpResult::Unknown(_)), "{result:?}");
 }
 
+/// What users of other tools reported: the agent's own upgrade kills the deployment that does it.
+#[tokio::test]
+async fn told_to_make_room_it_ends_when_nothing_is_under_way_and_not_before() {
+    let mut coordinator = Coordinator::start().await;
+    let host = Host::enrolled(&coordinator, SCRIPTS);
+    let (begun, go) = (host.path("begun"), host.path("go"));
+    let script =
+        format!("touch {}; until [ -e {} ]; do sleep 0.05; done", begun.display(), go.display());
+    let argv = host.script("do", &script);
+    let mut agent = Running::start(&host, &[]);
+    let mut session = coordinator.welcomed(1).await;
+    session.run("r1-1", &argv, false).await;
+    eventually("the command has begun", || begun.exists()).await;
+    let pid = rustix::process::Pid::from_child(&agent.0);
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    // It goes on, and obeys.
+    let quick = host.script("quick", "");
+    let probe = dv_types::Probe::Command { argv: quick };
+    for _ in 0..3 {
+        session.heartbeat().await;
+    }
+    session.command("r1-2", support::verify(probe)).await;
+    assert_eq!(session.outcome().await.result, OpResult::Done);
+    assert!(agent.0.try_wait().unwrap().is_none(), "it ended in the middle of a command");
+    fs::write(&go, "").unwrap();
+    assert_eq!(session.outcome().await.result, OpResult::Done);
+    session.ended().await;
+    let child = std::cell::RefCell::new(&mut agent.0);
+    let ended = || child.borrow_mut().try_wait().unwrap().is_some_and(|status| status.success());
+    eventually("it makes room", ended).await;
+}
+
 #[tokio::test]
 async fn a_second_agent_on_the_same_state_does_not_start() {
     let mut coordinator = Coordinator::start().await;

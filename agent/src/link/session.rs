@@ -64,7 +64,7 @@ impl Session<'_> {
 
     async fn open(&self) -> Result<Orders, String> {
         let hello = from_agent::Message::Hello(Hello {
-            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            agent_version: self.link.version.clone(),
             instance: self.link.instance.clone(),
             boot_id: self.link.runner.ports.outside.boot_id(),
             commands: self.link.runner.unacknowledged().iter().map(ToString::to_string).collect(),

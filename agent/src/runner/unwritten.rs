@@ -49,6 +49,10 @@ impl Unwritten {
         untold.filter_map(|entry| entry.outcome.clone()).collect()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.all().is_empty()
+    }
+
     fn all(&self) -> MutexGuard<'_, BTreeMap<CommandId, Entry>> {
         self.0.lock().expect("no panic under this lock")
     }

@@ -13,7 +13,8 @@ use std::{
     time::Duration,
 };
 
-use dv_agent::config::Config;
+use dv_agent::{Until, config::Config};
+use dv_types::{Operation, Probe, Span, probe::Probing};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -82,6 +83,18 @@ impl Host {
     }
 }
 
+/// Waits until the probe is good.
+pub fn verify(probe: Probe) -> Operation {
+    let probing = Probing {
+        probes: vec![("live".to_owned(), probe)],
+        interval: Span::from_millis(100),
+        timeout: Span::from_secs(20),
+        successes: 1,
+    };
+    let healthy_deadline = Span::from_secs(20);
+    Operation::Verify { probing, min_healthy_time: Span::ZERO, healthy_deadline }
+}
+
 /// What scripts are allowed by.
 pub const SCRIPTS: &str = "commands: [[/bin/sh, '**']]\n";
 
@@ -99,7 +112,7 @@ impl Agent {
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 tokio::select! {
-                    ended = dv_agent::run(config, std::future::pending()) => ended.unwrap(),
+                    ended = dv_agent::run(config, forever()) => ended.unwrap(),
                     _ = stopped => {}
                 }
             });
@@ -127,6 +140,11 @@ impl Drop for Agent {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Nobody tells it to end.
+fn forever() -> Until<std::future::Pending<()>, std::future::Pending<()>> {
+    Until { stop: std::future::pending(), retire: std::future::pending() }
 }
 
 /// Waits for `condition`; says what it waited for if it never comes.

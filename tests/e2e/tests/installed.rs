@@ -82,8 +82,13 @@ fn the_examples_are_right() {
     let policy = fs::read_to_string(format!("{examples}/policy.yaml")).expect("it is there");
     scenario.host("h1").write("/root/policy.yaml", &policy).expect("written");
     scenario.host("h1").exec(&["dv-agent", "policy", "check", "/root/policy.yaml"]).ok();
-    for name in ["debvisor.yaml", "debvisor-unit.yaml", "debvisor-image.yaml", "debvisor-git.yaml"]
-    {
+    for name in [
+        "debvisor.yaml",
+        "debvisor-unit.yaml",
+        "debvisor-image.yaml",
+        "debvisor-git.yaml",
+        "dv-agent.yaml",
+    ] {
         scenario.dvctl.run(&["validate", &format!("{examples}/{name}")]).ok();
     }
 }

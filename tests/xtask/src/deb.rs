@@ -98,6 +98,9 @@ fn pack_one(programs: &Path, package: &str, profile: &str, out: &Path) -> Result
         .replace("@LIBC@", &newest_libc(&program)?)
         .replace("@SIZE@", &kibibytes(&stage)?.to_string());
     write(&control, &text)?;
+    if package == "dv-agent" {
+        write(&stage.join("usr/lib/dv-agent/version"), &format!("{version}\n"))?;
+    }
 
     // Whatever the umask was at the checkout: an agent refuses a policy that others may write.
     run(Command::new("chmod").args(["-R", "u=rwX,go=rX"]).arg(&stage))?;
