@@ -7,10 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dv_types::Span;
+use dv_types::{Size, Span};
 use serde::Deserialize;
 
-use crate::{forge::ForgeConfig, monitor::PrometheusConfig};
+use crate::{forge::ForgeConfig, monitor::PrometheusConfig, store::DEFAULT_FLOOR};
 
 /// By these every machine calls itself.
 const OWN: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
@@ -23,6 +23,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where the coordinator keeps its store and its identity.
     pub state_dir: PathBuf,
+    /// Nothing new begins when less than this is free on the disk of `state_dir`.
+    pub min_free: Size,
     /// The names and addresses by which agents and operators dial it; its certificate carries them, besides this
     /// machine's own.
     pub names: Vec<String>,
@@ -45,6 +47,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 7443)),
             state_dir: "/var/lib/dv-coordinator".into(),
+            min_free: Size(DEFAULT_FLOOR),
             names: Vec::new(),
             heartbeat: Span::from_secs(10),
             forges: BTreeMap::new(),

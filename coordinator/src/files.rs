@@ -32,7 +32,7 @@ pub(crate) fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {
             let _ = fs::remove_file(&new);
         }
         written?;
-        File::open(directory)?.sync_all()
+        sync_directory(directory)
     };
     write().map_err(named)
 }
@@ -49,4 +49,44 @@ pub(crate) fn read_secret(path: &Path) -> io::Result<String> {
         )));
     }
     fs::read_to_string(path).map_err(named)
+}
+
+/// What the files of a directory hold, in bytes.
+pub(crate) fn size(directory: &Path) -> io::Result<u64> {
+    let mut sum = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let data = entry.metadata()?;
+        sum += if data.is_dir() { size(&entry.path())? } else { data.len() };
+    }
+    Ok(sum)
+}
+
+/// Copies a directory and all that is in it, durably.
+pub(crate) fn copy_directory(from: &Path, to: &Path) -> io::Result<()> {
+    private_directory(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_directory(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target)?;
+        }
+    }
+    sync_tree(to)
+}
+
+/// Makes the names in a directory durable.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Makes everything in a directory durable.
+pub(crate) fn sync_tree(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() { sync_tree(&path)? } else { File::open(&path)?.sync_all()? }
+    }
+    sync_directory(directory)
 }

@@ -45,8 +45,8 @@ async fn run(config: &std::path::Path) -> Result<(), Box<dyn std::error::Error>>
     config.credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let state_dir = config.state_dir.clone();
-    let store = tokio::task::spawn_blocking(move || SledStore::open(&state_dir)).await??;
+    let (state_dir, floor) = (config.state_dir.clone(), config.min_free.0);
+    let store = tokio::task::spawn_blocking(move || SledStore::open(&state_dir, floor)).await??;
     let coordinator = Coordinator::start(&config, Arc::new(store), Arc::new(SystemClock)).await?;
     tracing::info!(
         address = %coordinator.address(),

@@ -4,7 +4,10 @@ use std::fmt;
 
 use dv_types::{HostName, ReleaseId, RolloutId, ServiceName, Timestamp, Version};
 
-use crate::{identity::IdentityError, ports::StoreError};
+use crate::{
+    identity::IdentityError,
+    ports::{Shortage, StoreError},
+};
 
 /// A refusal. Nothing was changed, save where it says otherwise.
 #[derive(Debug, thiserror::Error)]
@@ -128,6 +131,9 @@ pub enum Refusal {
     /// The store does not do it.
     #[error("the coordinator can't save it: {0}")]
     Store(#[from] StoreError),
+    /// The store is nearly full.
+    #[error("nothing new begins, and what is under way goes on: {0}")]
+    Short(Shortage),
     /// The coordinator stops. Nothing was done.
     #[error("the coordinator is stopping: ask again in a moment")]
     Stopping,
@@ -171,6 +177,7 @@ impl From<Refusal> for tonic::Status {
             Refusal::Store(StoreError::TooLarge { .. }) => Self::invalid_argument(text),
             // Not "unavailable": a write that failed late may have been kept.
             Refusal::Store(_) => Self::internal(text),
+            Refusal::Short(_) => Self::resource_exhausted(text),
             Refusal::Stopping => Self::unavailable(text),
             Refusal::Interrupted(_) => Self::aborted(text),
         }

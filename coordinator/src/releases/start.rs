@@ -60,6 +60,7 @@ pub(crate) async fn start(rollouts: &Arc<Rollouts>, wish: Wish) -> Result<Releas
     if rollouts.stop.is_cancelled() {
         return Err(Refusal::Stopping);
     }
+    rollouts.roomy().await?;
     let last = rollouts.book().releases().next().map_or(0, |known| known.record.release.0);
     let record = ReleaseRecord {
         release: ReleaseId(last + 1),

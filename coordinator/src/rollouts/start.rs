@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, MutexGuard, PoisonError},
 };
 
-use dv_types::{Plan, ReleaseId, Report, RolloutId, ServiceName};
+use dv_types::{Plan, ReleaseId, Report, RolloutId, ServiceName, plan::Kind};
 use futures_util::FutureExt as _;
 use tokio::sync::Notify;
 
@@ -44,6 +44,11 @@ impl Rollouts {
     /// Waits for the right to make a rollout.
     pub(crate) async fn maker(self: &Arc<Self>) -> Maker<'_> {
         Maker { rollouts: self, _alone: self.making.lock().await }
+    }
+
+    /// Refuses what is new where room is short. What is under way, goes back or catches up needs what is left.
+    pub(crate) async fn roomy(&self) -> Result<(), Refusal> {
+        self.journal.shortage().await?.map_or(Ok(()), |short| Err(Refusal::Short(short)))
     }
 
     /// Begins to drive a rollout that is in the store.
@@ -133,6 +138,9 @@ impl Maker<'_> {
         }
         if let Some(rollout) = rollouts.unfinished_of(&plan.service) {
             return Err(Refusal::Busy { service: plan.service, rollout });
+        }
+        if plan.kind == Kind::Forward {
+            rollouts.roomy().await?;
         }
         let header = Header {
             rollout: rollouts.journal.next_rollout().await?,

@@ -30,11 +30,15 @@ impl Documents {
     pub(super) fn save(&self, text: &str) -> Result<String, StoreError> {
         let hash = hash(text);
         let path = self.path(&hash);
-        if !path.exists() {
-            files::write_durably(&path, text.as_bytes()).map_err(|why| {
-                StoreError::Failed(format!("{} can't be written: {why}", path.display()))
-            })?;
-        }
+        let written = match self.load(&hash) {
+            // Its name may not be durable yet, if it was written just before a crash.
+            Ok(Some(_)) => files::sync_directory(&self.directory),
+            // A damaged one is mended on the way.
+            Ok(None) | Err(_) => files::write_durably(&path, text.as_bytes()),
+        };
+        let refuse =
+            |why| StoreError::Failed(format!("{} can't be written: {why}", path.display()));
+        written.map_err(refuse)?;
         Ok(hash)
     }
 

@@ -11,7 +11,7 @@ use super::{
     BadMark, Batch, End, Header, HostRecord, Key, ReleaseRecord, TokenRecord,
     value::{decode, encode},
 };
-use crate::ports::{Store, StoreError};
+use crate::ports::{Shortage, Store, StoreError};
 
 /// Entries that are read at once.
 const PAGE: usize = 512;
@@ -48,6 +48,11 @@ impl Journal {
     #[must_use]
     pub fn reigns(&self) -> bool {
         self.store.reigns()
+    }
+
+    /// Whether there is so little room left that nothing new should begin.
+    pub async fn shortage(&self) -> Result<Option<Shortage>, StoreError> {
+        self.store.shortage().await
     }
 
     /// A batch that only the present reign can write.

@@ -24,7 +24,7 @@ pub use etcd::{EtcdStore, Fence};
 pub use journal::Journal;
 pub use key::Key;
 pub use memory::MemoryStore;
-pub use sled::{OpenError, SledStore};
+pub use sled::{DEFAULT_FLOOR, OpenError, SledStore};
 pub use value::LIMIT as VALUE_LIMIT;
 pub use words::{BadMark, End, Header, HostRecord, ReleaseRecord, TokenRecord};
 

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use dv_coordinator::{
     ports::{Store, StoreError},
-    store::{Header, HostRecord, Journal, MemoryStore, SledStore, TokenRecord, VALUE_LIMIT},
+    store::{
+        DEFAULT_FLOOR, Header, HostRecord, Journal, MemoryStore, SledStore, TokenRecord,
+        VALUE_LIMIT,
+    },
 };
 use dv_types::{
     Epoch, Fact, HostName, Record, RolloutId, ServiceName, Timestamp, Version, plan::Kind,
@@ -13,7 +16,7 @@ use dv_types::{
 async fn on_both_stores<F: Future<Output = ()>>(test: impl Fn(Arc<dyn Store>) -> F) {
     test(Arc::new(MemoryStore::default())).await;
     let directory = tempfile::tempdir().unwrap();
-    test(Arc::new(SledStore::open(directory.path()).unwrap())).await;
+    test(Arc::new(SledStore::open(directory.path(), DEFAULT_FLOOR).unwrap())).await;
 }
 
 fn header(id: u64, service: &str) -> Header {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dv_coordinator::{
     coordinator::Down,
-    store::{Journal, MemoryStore, SledStore},
+    store::{DEFAULT_FLOOR, Journal, MemoryStore, SledStore},
 };
 use dv_proto::{
     to_json,
@@ -60,11 +60,11 @@ async fn killed_in_the_middle_over_memory() {
 #[tokio::test]
 async fn killed_in_the_middle_over_sled() {
     let mut site = Site::new();
-    site.store = Arc::new(SledStore::open(site.state_dir()).unwrap());
+    site.store = Arc::new(SledStore::open(site.state_dir(), DEFAULT_FLOOR).unwrap());
     killed_in_the_middle(site, |site| {
         // The old handle must go before sled opens its directory again.
         site.store = Arc::new(MemoryStore::default());
-        site.store = Arc::new(SledStore::open(site.state_dir()).unwrap());
+        site.store = Arc::new(SledStore::open(site.state_dir(), DEFAULT_FLOOR).unwrap());
     })
     .await;
 }

@@ -1,21 +1,21 @@
 //! The default store: sled, in the coordinator's state directory.
 
+mod compact;
+mod copies;
+mod cure;
+mod mark;
+mod open;
+mod room;
 mod view;
 mod writer;
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 use futures_util::{StreamExt as _, stream};
 
 use self::{view::Views, writer::Writer};
 use super::{Batch, Key, documents::Documents};
-use crate::{
-    files,
-    ports::{Entries, Shortage, Snapshot, Store, StoreError, Stored},
-};
+use crate::ports::{Entries, Shortage, Snapshot, Store, StoreError, Stored};
 
 /// The store can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -25,66 +25,33 @@ pub struct OpenError {
     why: String,
 }
 
-/// sled for what is small, files for documents.
+/// sled for what is small, files for documents. sled is opened and written here and nowhere else.
 #[derive(Debug)]
 pub struct SledStore {
     db: sled::Db,
     writer: Writer,
     views: Views,
     documents: Documents,
+    state_dir: PathBuf,
+    floor: u64,
 }
 
-/// sled's own default is 1 GiB.
-const CACHE: u64 = 64 * 1024 * 1024;
-
-/// A coordinator that was killed may hold its lock for a moment longer.
-const LOCK_TRIES: u32 = 20;
+/// Below this, nothing new begins. In bytes.
+pub const DEFAULT_FLOOR: u64 = 256 << 20;
 
 impl SledStore {
-    /// Opens the store in `state_dir`, or makes it.
-    pub fn open(state_dir: &Path) -> Result<Self, OpenError> {
-        let directory = state_dir.join("store");
-        let refuse = |why: &dyn std::fmt::Display| OpenError {
-            directory: directory.clone(),
-            why: why.to_string(),
-        };
-        files::private_directory(&directory).map_err(|why| refuse(&why))?;
-        let documents =
-            Documents::open(&state_dir.join("documents")).map_err(|why| refuse(&why))?;
-        let db = open_patiently(&directory).map_err(|why| refuse(&why))?;
-        let views = Views::default();
-        let writer =
-            Writer::start(db.clone(), views.clone(), &directory).map_err(|why| refuse(&why))?;
-        Ok(Self { db, writer, views, documents })
+    /// Opens the store in `state_dir`, or makes it. Nothing new begins there when less than `floor` bytes of its disk
+    /// are free.
+    pub fn open(state_dir: &Path, floor: u64) -> Result<Self, OpenError> {
+        let refuse = |why: String| OpenError { directory: state_dir.join("store"), why };
+        let opened = open::open(state_dir).map_err(refuse)?;
+        let documents = Documents::open(&state_dir.join("documents"));
+        let documents = documents.map_err(|why| refuse(why.to_string()))?;
+        let (db, views) = (opened.db.clone(), Views::default());
+        let writer = Writer::start(opened, views.clone(), state_dir);
+        let writer = writer.map_err(|why| refuse(why.to_string()))?;
+        Ok(Self { db, writer, views, documents, state_dir: state_dir.to_owned(), floor })
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "nothing runs yet that would wait for this")]
-fn open_patiently(directory: &Path) -> Result<sled::Db, String> {
-    let mut tries = 1;
-    loop {
-        match open(directory) {
-            Err(why) if tries < LOCK_TRIES && why.contains("could not acquire lock") => {
-                tries += 1;
-                std::thread::sleep(Duration::from_millis(100));
-            }
-            opened => return opened,
-        }
-    }
-}
-
-fn open(directory: &Path) -> Result<sled::Db, String> {
-    let open = || sled::Config::new().path(directory).cache_capacity(CACHE).open();
-    // sled panics on some damaged files.
-    match std::panic::catch_unwind(open) {
-        Ok(opened) => opened.map_err(|why| one_line(&why.to_string())),
-        Err(_) => Err("the disk is full or broken, or its files are damaged: make room; if that is not it, restore a copy of the directory".to_owned()),
-    }
-}
-
-/// The last words of a start that failed are one line of the log.
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 impl Store for SledStore {
@@ -155,7 +122,8 @@ impl Store for SledStore {
     }
 
     fn shortage(&self) -> Stored<'_, Option<Shortage>> {
-        Box::pin(async { Ok(None) })
+        let (state_dir, floor) = (self.state_dir.clone(), self.floor);
+        blocking(move || room::shortage(&state_dir, floor).map_err(StoreError::failed))
     }
 }
 

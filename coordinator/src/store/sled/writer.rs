@@ -5,13 +5,18 @@ use std::{
     collections::HashMap,
     fs::File,
     io,
-    path::Path,
+    path::{Path, PathBuf},
     thread::{self, JoinHandle},
 };
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::view::Views;
+use super::{
+    cure::Cure,
+    mark::{Mark, State},
+    open::{Opened, Progress},
+    view::Views,
+};
 use crate::{
     ports::StoreError,
     store::{Batch, Key},
@@ -19,6 +24,8 @@ use crate::{
 
 /// Batches that may wait.
 const QUEUE: usize = 1024;
+/// Groups after which it is noted beside the store how far it has come.
+const NOTED: u64 = 256;
 /// Bytes that are flushed together at most, roughly.
 const GROUP: usize = 1024 * 1024;
 
@@ -31,12 +38,19 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(db: sled::Db, views: Views, directory: &Path) -> io::Result<Self> {
-        let file = File::open(directory.join("db"))?;
+    pub(super) fn start(opened: Opened, views: Views, state_dir: &Path) -> io::Result<Self> {
+        let Opened { db, progress, mark, cure, lock } = opened;
+        let file = match cure {
+            Cure::Fsync => None,
+            Cure::SyncAfterFlush => Some(File::open(state_dir.join("store").join("db"))?),
+        };
+        let state_dir = state_dir.to_owned();
+        let log = Log { db, progress, views, file, mark, state_dir, failed: false };
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let thread = thread::Builder::new()
-            .name("store".to_owned())
-            .spawn(move || run(&db, &views, &file, waiting))?;
+        let thread = thread::Builder::new().name("store".to_owned()).spawn(move || {
+            log.run(waiting);
+            drop(lock);
+        })?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
@@ -64,16 +78,69 @@ impl Drop for Writer {
     }
 }
 
-fn run(db: &sled::Db, views: &Views, file: &File, mut waiting: mpsc::Receiver<(Batch, Answer)>) {
-    while let Some(first) = waiting.blocking_recv() {
-        let mut group = Group::default();
-        group.take(db, first);
-        while group.size < GROUP
-            && let Ok(next) = waiting.try_recv()
-        {
-            group.take(db, next);
+/// What the thread writes to.
+struct Log {
+    db: sled::Db,
+    progress: Progress,
+    views: Views,
+    /// Synced after each flush, where sled can't be made to do it.
+    file: Option<File>,
+    mark: Mark,
+    state_dir: PathBuf,
+    failed: bool,
+}
+
+impl Log {
+    fn run(mut self, mut waiting: mpsc::Receiver<(Batch, Answer)>) {
+        while let Some(first) = waiting.blocking_recv() {
+            let mut group = Group::default();
+            group.take(&self.db, first);
+            while group.size < GROUP
+                && let Ok(next) = waiting.try_recv()
+            {
+                group.take(&self.db, next);
+            }
+            let written = self.write(&group);
+            self.failed |= written.is_err();
+            for answer in group.answers {
+                let _ = answer.send(written.clone());
+            }
         }
-        group.write(db, views, file);
+        // A store that could not be written was not closed in order.
+        if !self.failed {
+            self.mark.state = State::Closed;
+            self.note();
+        }
+    }
+
+    fn write(&mut self, group: &Group) -> Result<(), StoreError> {
+        let mut batch = sled::Batch::default();
+        for (key, value) in &group.writes {
+            match value {
+                Some(value) => batch.insert(key.as_bytes(), value.as_slice()),
+                None => batch.remove(key.as_bytes()),
+            }
+        }
+        let apply = || self.db.apply_batch(batch).map_err(StoreError::failed);
+        self.views.before(&self.db, group.writes.keys(), apply)?;
+        let revision = self.mark.revision + 1;
+        self.progress.advance(revision).map_err(StoreError::failed)?;
+        self.db.flush().map_err(StoreError::failed)?;
+        if let Some(file) = &self.file {
+            file.sync_data().map_err(StoreError::failed)?;
+        }
+        self.mark.revision = revision;
+        if revision.is_multiple_of(NOTED) {
+            self.note();
+        }
+        Ok(())
+    }
+
+    /// Writes beside the store how far it has come. Where that can't be, the note before still holds.
+    fn note(&self) {
+        if let Err(why) = self.mark.write(&self.state_dir) {
+            tracing::warn!(%why, "how far the store has come can't be noted");
+        }
     }
 }
 
@@ -110,27 +177,5 @@ impl Group {
             self.writes.insert(write.key, write.value);
         }
         self.answers.push(answer);
-    }
-
-    fn write(self, db: &sled::Db, views: &Views, file: &File) {
-        let written = self.apply(db, views, file);
-        for answer in self.answers {
-            let _ = answer.send(written.clone());
-        }
-    }
-
-    fn apply(&self, db: &sled::Db, views: &Views, file: &File) -> Result<(), StoreError> {
-        let mut batch = sled::Batch::default();
-        for (key, value) in &self.writes {
-            match value {
-                Some(value) => batch.insert(key.as_bytes(), value.as_slice()),
-                None => batch.remove(key.as_bytes()),
-            }
-        }
-        let apply = || db.apply_batch(batch).map_err(StoreError::failed);
-        views.before(db, self.writes.keys(), apply)?;
-        db.flush().map_err(StoreError::failed)?;
-        // sled's flush does not reach the disk itself (spacejam/sled#1452).
-        file.sync_data().map_err(StoreError::failed)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fs::File, io::Write as _, process::Command};
 
-use super::{passes, said_to, stage::Outcome};
+use super::{available, passes, said_to, stage::Outcome};
 use crate::{
     deb,
     workspace::{cargo, programs, root},
@@ -10,9 +10,6 @@ use crate::{
 
 /// The bed is CI's own, so that one which somebody works with stays as it is.
 const BED: (&str, &str) = ("DV_BED", "dv-ci");
-
-/// What `bed check` ends with where there can be no bed.
-const UNAVAILABLE: i32 = 69;
 
 /// Packs the programs as they were built, and brings the hosts up; all of them or none.
 pub(crate) fn up(log: &File) -> Outcome {
@@ -50,18 +47,11 @@ pub(crate) fn down() -> Outcome {
 
 fn can_be_run(mut log: &File) -> Result<(), Outcome> {
     let output = bed().arg("check").output();
-    let output = output.map_err(|error| Outcome::Failed(format!("bed: {error}")))?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    // What can't be written down is not what this is about.
-    let _ = log.write_all(&output.stdout).and_then(|()| log.write_all(&output.stderr));
-    match output.status.code() {
-        Some(0) => Ok(()),
-        Some(UNAVAILABLE) => {
-            let said = said.trim();
-            Err(Outcome::LeftOut(said.strip_prefix("LEFT OUT: ").unwrap_or(said).to_owned()))
-        }
-        _ => Err(Outcome::Failed(format!("bed check: {}", output.status))),
+    if let Ok(output) = &output {
+        // What can't be written down is not what this is about.
+        let _ = log.write_all(&output.stdout).and_then(|()| log.write_all(&output.stderr));
     }
+    available("bed check", output)
 }
 
 fn bed() -> Command {

@@ -1,13 +1,15 @@
 //! `cargo ci`: everything that must hold, stage by stage, with a summary at the end.
 
 mod hosts;
+mod power;
 mod stage;
 mod tools;
 
 use std::{
     fs::File,
+    io,
     path::Path,
-    process::{Command, ExitCode},
+    process::{Command, ExitCode, Output},
 };
 
 use self::stage::{Beside, Outcome, Stages};
@@ -37,6 +39,7 @@ pub(crate) fn everything() -> ExitCode {
             passes(cargo().args(["test", "--workspace", "--doc", "--locked", "--quiet"]))
         });
         stages.run("demo", || passes(xtask().args(["demo", "--built"])));
+        stages.run("power cuts", power::test);
         on_hosts(&mut stages, bed);
     }
     stages.summary()
@@ -76,6 +79,22 @@ fn stub() -> Outcome {
 fn tests(filter: &str) -> Outcome {
     let run = ["nextest", "run", "--workspace", "--locked", "--no-fail-fast", "-E", filter];
     passes(cargo().args(run))
+}
+
+/// What the check for a stage's surroundings said: they are there, can't be had here, or the check failed.
+fn available(check: &str, output: io::Result<Output>) -> Result<(), Outcome> {
+    /// What a check ends with where the surroundings can't be had.
+    const UNAVAILABLE: i32 = 69;
+    let output = output.map_err(|error| Outcome::Failed(format!("{check}: {error}")))?;
+    match output.status.code() {
+        Some(0) => Ok(()),
+        Some(UNAVAILABLE) => {
+            let said = String::from_utf8_lossy(&output.stdout);
+            let said = said.trim();
+            Err(Outcome::LeftOut(said.strip_prefix("LEFT OUT: ").unwrap_or(said).to_owned()))
+        }
+        _ => Err(Outcome::Failed(format!("{check}: {}", output.status))),
+    }
 }
 
 /// As [`passes`], with what the command says in a file.
