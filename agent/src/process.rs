@@ -72,16 +72,24 @@ pub struct Finished {
 }
 
 impl Finished {
-    fn never_begun(stop: Stop) -> Self {
+    /// It ended by itself with this code, and printed this on standard output.
+    #[must_use]
+    pub fn exited(code: i32, printed: &str) -> Self {
         Self {
-            code: None,
+            code: Some(code),
             signal: None,
             starved: false,
-            stopped: Some(stop),
+            stopped: None,
             leftovers: 0,
-            output: Output::default(),
-            stdout: String::new(),
+            output: Output { tail: printed.to_owned(), dropped: 0 },
+            stdout: printed.to_owned(),
         }
+    }
+
+    /// It was stopped, or never begun.
+    #[must_use]
+    pub fn stopped_by(stop: Stop) -> Self {
+        Self { code: None, stopped: Some(stop), ..Self::exited(0, "") }
     }
 
     /// Whether it ended by itself and well.
@@ -133,7 +141,7 @@ async fn start(program: Program<'_>, stdin: Stdio, limits: &Limits) -> io::Resul
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no program to run"));
     };
     if let Some(stop) = look_first(&program, limits).await? {
-        return Ok(Finished::never_begun(stop));
+        return Ok(Finished::stopped_by(stop));
     }
     let (stdout, stdout_end) = io::pipe()?;
     let (stderr, stderr_end) = io::pipe()?;

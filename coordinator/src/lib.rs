@@ -61,3 +61,4 @@ mod secret;
 mod server;
 mod services;
 mod starter;
+mod tasks;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dv_types::Epoch;
 use tokio::sync::watch;
+use tokio_util::sync::DropGuard;
 
 use crate::{
     api::{AgentLinkApi, ControlApi, EnrolmentApi},
@@ -19,12 +20,14 @@ use crate::{
     store::{Guarded, Journal},
 };
 
-/// A coordinator's time in office, between the taking up of a store and its end.
+/// A coordinator's time in office, between the taking up of a store and its end. Dropped, it is over at once, with all
+/// that it had under way.
 pub struct Reign {
     rollouts: Arc<Rollouts>,
     enrolment: Arc<Enrolment>,
     /// Turns when a write to the store has failed.
     broken: watch::Receiver<Option<StoreError>>,
+    _tasks: DropGuard,
 }
 
 impl Reign {
@@ -50,7 +53,8 @@ impl Reign {
         tracing::info!(epoch = %journal.epoch(), hosts = fleet.count().1, "a new reign begins");
         recover(&rollouts).await?;
         let enrolment = Arc::new(Enrolment { journal, authority, fleet, clock });
-        Ok(Self { rollouts, enrolment, broken })
+        let tasks = rollouts.tasks.end_with();
+        Ok(Self { rollouts, enrolment, broken, _tasks: tasks })
     }
 
     /// Its number, which every command carries.
@@ -105,11 +109,10 @@ impl Reign {
     pub fn end(&self) {
         self.rollouts.fleet.stop();
         self.rollouts.stop.cancel();
-        self.rollouts.tasks.close();
     }
 
     /// Resolves when all that an ended reign had under way has come to rest.
     pub async fn at_rest(&self) {
-        self.rollouts.tasks.wait().await;
+        self.rollouts.tasks.at_rest().await;
     }
 }

@@ -89,6 +89,7 @@ async fn end_and_reverse(
             }
         }
         tokio::select! {
+            biased;
             _ = changes.changed() => {}
             () = rollouts.stop.cancelled() => {
                 let why = format!("the rollback of {of} goes on by itself when it is back");

@@ -224,7 +224,7 @@ fn the_kernels_part_in_an_end_is_told() {
         signal: Some(9),
         stopped: None,
         starved,
-        ..Finished::never_begun(Stop::Cancelled)
+        ..Finished::stopped_by(Stop::Cancelled)
     };
     assert_eq!(killed(false).why(), "killed by signal 9");
     assert!(killed(true).why().contains("want of memory"));

@@ -69,15 +69,24 @@ impl Authority {
         let unusable = |why: rcgen::Error| IdentityError::unusable("the CA", why);
         if !certificate_file.exists() {
             // The certificate is written last: a key alone is an unfinished first start.
-            let key = KeyPair::generate().map_err(unusable)?;
-            let certificate = ca_params(now).self_signed(&key).map_err(unusable)?;
+            let (key, certificate) = generate(now)?;
             files::write_durably(&key_file, key.serialize_pem().as_bytes())?;
-            files::write_durably(&certificate_file, certificate.pem().as_bytes())?;
+            files::write_durably(&certificate_file, certificate.as_bytes())?;
         }
         let key = KeyPair::from_pem(&files::read_secret(&key_file)?).map_err(unusable)?;
-        let certificate = std::fs::read_to_string(&certificate_file)?;
+        Self::of(key, std::fs::read_to_string(&certificate_file)?)
+    }
+
+    /// A CA that is kept nowhere.
+    pub fn passing(now: Timestamp) -> Result<Self, IdentityError> {
+        let (key, certificate) = generate(now)?;
+        Self::of(key, certificate)
+    }
+
+    fn of(key: KeyPair, certificate: String) -> Result<Self, IdentityError> {
         let pin = hex(&Sha256::digest(key.subject_public_key_info()));
-        let issuer = Issuer::from_ca_cert_pem(&certificate, key).map_err(unusable)?;
+        let issuer = Issuer::from_ca_cert_pem(&certificate, key)
+            .map_err(|why| IdentityError::unusable("the CA", why))?;
         Ok(Self { issuer, certificate, pin })
     }
 
@@ -178,6 +187,14 @@ fn base(name: &str, now: Timestamp, life: Duration) -> CertificateParams {
     serial[0] = serial[0] & 0x3f | 0x40;
     params.serial_number = Some(SerialNumber::from_slice(&serial));
     params
+}
+
+/// A CA's key, and its certificate as PEM.
+fn generate(now: Timestamp) -> Result<(KeyPair, String), IdentityError> {
+    let unusable = |why: rcgen::Error| IdentityError::unusable("the CA", why);
+    let key = KeyPair::generate().map_err(unusable)?;
+    let certificate = ca_params(now).self_signed(&key).map_err(unusable)?;
+    Ok((key, certificate.pem()))
 }
 
 fn ca_params(now: Timestamp) -> CertificateParams {

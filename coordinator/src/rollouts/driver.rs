@@ -35,8 +35,9 @@ pub(super) async fn drive(rollouts: Arc<Rollouts>, active: Arc<Active>) {
         // Nothing of it is looked at again: what counts is in the journal.
         .catch_unwind();
         let driven = tokio::select! {
-            driven = driven => driven,
+            biased;
             () = rollouts.stop.cancelled() => return,
+            driven = driven => driven,
         };
         match driven {
             Ok(Ok((header, report))) => return rollouts.ended(&active, header, &report),
@@ -48,8 +49,9 @@ pub(super) async fn drive(rollouts: Arc<Rollouts>, active: Arc<Active>) {
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(retry) => retry = (retry * 2).min(LAST_RETRY),
+            biased;
             () = rollouts.stop.cancelled() => return,
+            () = tokio::time::sleep(retry) => retry = (retry * 2).min(LAST_RETRY),
         }
     }
 }
@@ -115,6 +117,7 @@ impl<'a> Driver<'a> {
             let deadline = self.machine.next_deadline();
             let record = self.machine.last_record();
             let due = tokio::select! {
+                biased;
                 () = self.active.mailbox.wait() => false,
                 () = self.sleep_until(deadline) => true,
             };

@@ -22,7 +22,7 @@ use std::{
 
 use dv_types::{HostName, Plan, Report, RolloutId, ServiceName, Timestamp};
 use tokio::sync::{Notify, oneshot, watch as channel};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
@@ -31,6 +31,7 @@ use crate::{
     refusal::Refusal,
     services::Book,
     store::{Header, Journal},
+    tasks::Tasks,
 };
 use feed::Feed;
 use mailbox::Mailbox;
@@ -59,7 +60,7 @@ pub(crate) struct Rollouts {
     arrived: channel::Sender<()>,
     /// When this coordinator began: hosts that it never heard of since are out of contact from then on.
     pub(crate) began: Timestamp,
-    pub(crate) tasks: TaskTracker,
+    pub(crate) tasks: Tasks,
     pub(crate) stop: CancellationToken,
 }
 
@@ -93,7 +94,7 @@ impl Rollouts {
             following: Mutex::default(),
             making: tokio::sync::Mutex::default(),
             changed: channel::Sender::new(()),
-            tasks: TaskTracker::new(),
+            tasks: Tasks::default(),
             stop: CancellationToken::new(),
         })
     }
@@ -138,6 +139,7 @@ impl Rollouts {
                     let (ask, answer) = oneshot::channel();
                     active.mailbox.ask_report(ask);
                     tokio::select! {
+                        biased;
                         report = answer => if let Ok(report) = report {
                             break Report::clone(&report);
                         },

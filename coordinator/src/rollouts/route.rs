@@ -141,6 +141,7 @@ impl Rollouts {
         let (answer, verdict) = oneshot::channel();
         active.mailbox.post_verb(Said { by, verb, reason, answer });
         tokio::select! {
+            biased;
             verdict = verdict => match verdict {
                 Ok(verdict) => verdict.map_err(Refusal::Rejected),
                 Err(_) => Err(Refusal::Rejected(format!("{id} has ended meanwhile"))),

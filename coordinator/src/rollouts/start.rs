@@ -106,8 +106,9 @@ impl Rollouts {
         self.tasks.spawn(async move {
             loop {
                 tokio::select! {
-                    () = crate::follow::follow(&rollouts, &service, &bell) => {}
+                    biased;
                     () = rollouts.stop.cancelled() => return,
+                    () = crate::follow::follow(&rollouts, &service, &bell) => {}
                 }
                 let mut followers = rollouts.followers();
                 // Rung after its last look, and before anybody else could begin one.

@@ -8,6 +8,13 @@ use dv_types::{CommandId, HostName, ReleaseId, RolloutId, ServiceName, Version};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Vec<u8>);
 
+/// What is kept at a key.
+pub(super) enum Place {
+    Header,
+    Record(RolloutId),
+    Other,
+}
+
 impl Key {
     /// A key from its bytes, as a store hands it out.
     #[must_use]
@@ -46,6 +53,18 @@ impl Key {
     fn number(mut self, number: u64) -> Self {
         self.0.extend_from_slice(&number.to_be_bytes());
         self
+    }
+
+    pub(super) fn place(&self) -> Place {
+        let number = |prefix: &Self| {
+            let rest = self.0.strip_prefix(prefix.as_bytes())?;
+            rest.first_chunk().map(|bytes| RolloutId(u64::from_be_bytes(*bytes)))
+        };
+        match number(&Self::tree("record")) {
+            Some(rollout) => Place::Record(rollout),
+            None if number(&Self::headers()).is_some() => Place::Header,
+            None => Place::Other,
+        }
     }
 
     pub(super) fn epoch() -> Self {

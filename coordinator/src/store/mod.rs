@@ -10,6 +10,7 @@
 
 mod batch;
 mod documents;
+mod entry;
 mod etcd;
 mod guarded;
 mod journal;
@@ -20,6 +21,7 @@ mod value;
 mod words;
 
 pub use batch::{Batch, Write};
+pub use entry::Entry;
 pub use etcd::{EtcdStore, Fence};
 pub use journal::Journal;
 pub use key::Key;
