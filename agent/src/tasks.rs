@@ -13,7 +13,15 @@ impl Tasks {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> JoinHandle<Option<T>> {
-        tokio::spawn(self.0.clone().run_until_cancelled_owned(work))
+        let end = self.0.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                // Not one step more once the agent has ended.
+                biased;
+                () = end.cancelled() => None,
+                done = work => Some(done),
+            }
+        })
     }
 
     /// Ends all of them when it is dropped.

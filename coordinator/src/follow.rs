@@ -53,6 +53,7 @@ pub(crate) async fn follow(rollouts: &Arc<Rollouts>, service: &ServiceName, bell
             }
         };
         tokio::select! {
+            biased;
             () = tokio::time::sleep(pause) => {}
             () = bell.notified() => {}
         }

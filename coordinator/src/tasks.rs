@@ -15,9 +15,14 @@ pub(crate) struct Tasks {
 impl Tasks {
     /// Begins one.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let work = self.gone.clone().run_until_cancelled_owned(work);
+        let gone = self.gone.clone();
         self.all.spawn(async move {
-            work.await;
+            tokio::select! {
+                // Not one step more once the reign is over.
+                biased;
+                () = gone.cancelled() => {}
+                () = work => {}
+            }
         });
     }
 

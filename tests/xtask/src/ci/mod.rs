@@ -34,6 +34,7 @@ pub(crate) fn everything() -> ExitCode {
         // Their images come over the network, and systemd waits for much: that costs the others little.
         let bed = Beside::begin("five real hosts up", hosts::up);
         stages.run("tests", || tests("not package(dv-arch)"));
+        stages.run("simulation", simulation);
         stages.run("architecture", || tests("package(dv-arch)"));
         stages.run("examples in docs", || {
             passes(cargo().args(["test", "--workspace", "--doc", "--locked", "--quiet"]))
@@ -64,6 +65,13 @@ pub(crate) fn end_to_end() -> ExitCode {
         on_hosts(&mut stages, Beside::begin("five real hosts up", hosts::up));
     }
     stages.summary()
+}
+
+/// Ten thousand seeds. Its own profile: what is simulated is made fast.
+fn simulation() -> Outcome {
+    let run =
+        ["run", "--profile", "sim", "--locked", "--quiet", "--package", "dv-sim", "--", "run"];
+    passes(cargo().args(run).args(["--seeds", "0..10000"]))
 }
 
 /// What stands for the forges in the tests follows what they publish.

@@ -1,0 +1,31 @@
+//! A host is called healthy only after every operation of its program was done in that attempt.
+
+use dv_types::{Fact, Record};
+
+use super::{Verdict, fold::Seen, violated};
+
+pub(super) fn check(seen: &Seen, record: &Record) -> Verdict {
+    let Fact::HostHealthy { host } = &record.fact else { return Ok(()) };
+    let Some(planned) = seen.plan.hosts.iter().find(|planned| planned.name == *host) else {
+        return violated("honest", format!("{}: {host} is none of its hosts", seen.id));
+    };
+    let attempt = seen.hosts[host].attempt;
+    let done = |step: u32| {
+        seen.given.values().any(|given| {
+            let this = given.host == *host && given.attempt == attempt && given.step == Some(step);
+            this && given.result.as_ref().is_some_and(dv_types::OpResult::is_done)
+        })
+    };
+    let program = seen.plan.operations(planned);
+    // Where the switch has nothing to go back to, or its confirmation is past, there is nothing to arm.
+    match (0..program.len() as u32).find(|step| !done(*step)) {
+        Some(step) => {
+            let what = format!(
+                "{}: {host} is called healthy, and did not {}",
+                seen.id, program[step as usize]
+            );
+            violated("honest", what)
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,32 @@
+//! No host is left on a version that was rolled back, unless it is reported so.
+
+use std::collections::BTreeMap;
+
+use dv_types::{RolloutId, plan::Kind, record::Verdict as End, report::Phase};
+
+use super::{Verdict, fold::Seen, violated};
+use crate::world::World;
+
+pub(super) fn check(rollouts: &BTreeMap<RolloutId, Seen>, world: &World) -> Verdict {
+    // What came last to a host decides what it should run.
+    let Some((_, last)) = rollouts.iter().next_back() else { return Ok(()) };
+    let Kind::Reversal { of } = last.plan.kind else { return Ok(()) };
+    if last.verdict() != Some(End::Succeeded) {
+        return Ok(());
+    }
+    let (report, taken_back) = (last.machine.report(), &rollouts[&of]);
+    for touched in taken_back.machine.report().hosts.iter().filter(|host| host.touched) {
+        let name = &touched.name;
+        let back = report.hosts.iter().find(|host| host.name == *name);
+        let said = back.is_none_or(|host| host.phase != Phase::Healthy) && back.is_some();
+        let version = &taken_back.plan.version;
+        let same = back.is_some_and(|host| host.to.as_ref() == Some(version));
+        let runs = world.hosts[name].runs();
+        if runs.as_ref() == Some(version) && !said && !same && !touched.reverted {
+            let what =
+                format!("{of} was taken back by {}, and {name} still runs {version}", last.id);
+            return violated("rolled-back", what);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! What the parts of a simulation share: the time, the story, the hosts, the network, and what is checked.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use dv_types::{HostName, Timestamp};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    chance::Chance, database::Database, host::Host, invariants::Watch, network::Network,
+    scenario::Scenario,
+};
+
+/// What was found against an invariant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The invariant's name.
+    pub invariant: &'static str,
+    /// What happened.
+    pub what: String,
+}
+
+/// One simulated world.
+pub(crate) struct World {
+    pub(crate) seed: u64,
+    pub(crate) scenario: Scenario,
+    pub(crate) hosts: BTreeMap<HostName, Arc<Host>>,
+    pub(crate) network: Network,
+    pub(crate) database: Mutex<Database>,
+    watch: Mutex<Watch>,
+    story: Mutex<Option<Vec<String>>>,
+    violation: Mutex<Option<Violation>>,
+    /// Cancelled when an invariant does not hold.
+    pub(crate) over: CancellationToken,
+    /// Faults happen no more.
+    healed: Mutex<bool>,
+    began: Instant,
+}
+
+/// When the simulation begins, by a clock that is right.
+pub(crate) const EPOCH: i64 = 1_800_000_000;
+
+impl World {
+    pub(crate) fn new(seed: u64, scenario: Scenario, telling: bool) -> Self {
+        let hosts = scenario.hosts.iter().map(|name| {
+            let host = Host::new(seed, name.clone(), &scenario);
+            (name.clone(), Arc::new(host))
+        });
+        Self {
+            seed,
+            hosts: hosts.collect(),
+            network: Network::default(),
+            database: Mutex::new(Database::new(&scenario)),
+            watch: Mutex::new(Watch::new(&scenario)),
+            story: Mutex::new(telling.then(Vec::new)),
+            violation: Mutex::default(),
+            over: CancellationToken::new(),
+            healed: Mutex::new(false),
+            began: Instant::now(),
+            scenario,
+        }
+    }
+
+    pub(crate) fn chance(&self, part: &str) -> Chance {
+        Chance::of(self.seed, part)
+    }
+
+    /// Since the beginning.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// The right time, and `skew` seconds.
+    pub(crate) fn time(&self, skew: i64) -> Timestamp {
+        let millis = self.elapsed().as_millis() as i64 + (EPOCH + skew) * 1000;
+        Timestamp::from_millisecond(millis).expect("a simulation is short")
+    }
+
+    /// A line of the story, if anybody wants to read it.
+    pub(crate) fn tell(&self, line: impl FnOnce() -> String) {
+        if let Some(story) = self.story.lock().unwrap().as_mut() {
+            story.push(format!("{:>10.3}  {}", self.elapsed().as_secs_f64(), line()));
+        }
+    }
+
+    /// What is checked. It says through [`World::violated`] what does not hold.
+    pub(crate) fn check(&self, look: impl FnOnce(&mut Watch) -> Result<(), Violation>) {
+        let found = look(&mut self.watch());
+        if let Err(violation) = found {
+            self.violated(violation);
+        }
+    }
+
+    pub(crate) fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap()
+    }
+
+    /// The first one counts.
+    pub(crate) fn violated(&self, violation: Violation) {
+        self.tell(|| format!("VIOLATED    {}: {}", violation.invariant, violation.what));
+        self.violation.lock().unwrap().get_or_insert(violation);
+        self.over.cancel();
+    }
+
+    pub(crate) fn violation(&self) -> Option<Violation> {
+        self.violation.lock().unwrap().clone()
+    }
+
+    pub(crate) fn heal(&self) {
+        *self.healed.lock().unwrap() = true;
+    }
+
+    pub(crate) fn is_healed(&self) -> bool {
+        *self.healed.lock().unwrap()
+    }
+
+    pub(crate) fn take_story(&self) -> Vec<String> {
+        self.story.lock().unwrap().take().unwrap_or_default()
+    }
+}
