@@ -248,6 +248,11 @@ impl Book {
         self.rollouts.get(&id)
     }
 
+    /// Whether this number is higher than that of any rollout.
+    pub(crate) fn is_to_come(&self, id: RolloutId) -> bool {
+        self.rollouts.last_key_value().is_none_or(|(newest, _)| *newest < id)
+    }
+
     /// Rollouts, the newest first.
     pub(crate) fn newest(&self) -> impl Iterator<Item = &Header> {
         self.rollouts.values().rev()

@@ -42,11 +42,10 @@ impl Rollouts {
         for &command in commands.iter().take(CALLED_OFF) {
             let over = {
                 let book = self.book();
-                let newest = book.newest().next().map(|header| header.rollout);
                 match book.header(command.rollout) {
                     Some(header) => header.end.is_some(),
                     // A number that is still to come may be given again.
-                    None => newest.is_some_and(|newest| newest > command.rollout),
+                    None => !book.is_to_come(command.rollout),
                 }
             };
             if over {
@@ -106,8 +105,16 @@ impl Rollouts {
     /// Keeps an outcome that changes nothing any more, so that the agent may forget it.
     pub(super) async fn late(&self, host: &HostName, outcome: Outcome) {
         let command = outcome.command;
-        let known = self.book().header(command.rollout).is_some();
+        let (known, to_come) = {
+            let book = self.book();
+            (book.header(command.rollout).is_some(), book.is_to_come(command.rollout))
+        };
         tracing::info!(%host, %command, result = %outcome.result, known, "an outcome that nobody waits for");
+        if to_come {
+            // A later reign has given it, and keeps it: this one is over, and does not know that yet. Or the store was
+            // lost. Not acknowledged, it is said again.
+            return;
+        }
         if known && let Err(why) = self.journal.keep_late(host, &outcome).await {
             // Not acknowledged: the agent says it again at its next connection.
             tracing::error!(%host, %command, %why, "it can't be kept");

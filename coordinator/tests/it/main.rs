@@ -12,6 +12,7 @@ mod journal;
 mod monitor;
 mod program;
 mod recovery;
+mod reign;
 mod release;
 mod rollout;
 mod store;
