@@ -1,6 +1,6 @@
 //! The shape of the workspace: what leans on what, and that every crate follows the house's rules.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use dv_arch::{Workspace, links_of, markdown_files};
 
@@ -96,4 +96,38 @@ fn every_relative_link_in_the_documentation_leads_somewhere() {
         }
     }
     assert!(broken.is_empty(), "links to nothing:\n{}", broken.join("\n"));
+}
+
+/// A promise names the tests that would notice if it were broken: they must be there.
+#[test]
+fn tests_that_documents_name_are_there() {
+    let root = Workspace::read().root;
+    let mut tests = BTreeSet::new();
+    for folder in ["agent", "coordinator", "ctl", "proto", "tests"] {
+        functions(&root.join(folder), &mut tests);
+    }
+    for document in ["docs/pains.md", "docs/reliability.md"] {
+        let text = fs::read_to_string(root.join(document)).expect("it is there");
+        // What stands in backticks and reads like a sentence.
+        let named = text.split('`').skip(1).step_by(2).filter(|word| {
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            word.matches('_').count() >= 3 && word.chars().all(plain)
+        });
+        let missing: Vec<_> = named.filter(|name| !tests.contains(*name)).collect();
+        assert!(missing.is_empty(), "{document} names tests that are not there: {missing:#?}");
+    }
+}
+
+/// The names of all functions in the Rust files below a folder.
+fn functions(folder: &Path, names: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            functions(&path, names);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let after = text.split("fn ").skip(1);
+            names.extend(after.filter_map(|rest| rest.split('(').next()).map(str::to_owned));
+        }
+    }
 }

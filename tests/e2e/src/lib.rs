@@ -10,7 +10,8 @@
 //!                              ├── clock: one that is wrong
 //!                              ├── load: visitors, for the monitor to see
 //!                              ├── counts: what was started on a host, by its own journal
-//!                              └── scenario: one test's known beginning
+//!                              ├── scenario: one test's known beginning
+//!                              └── chaos: rollouts under faults, from a seed
 //! ```
 //!
 //! A bed is brought up once (`cargo run -p dv-e2e --bin bed -- up`); the tests attach to it.
@@ -21,6 +22,7 @@
 )]
 
 pub mod bed;
+pub mod chaos;
 pub mod clock;
 pub mod counts;
 pub mod database;

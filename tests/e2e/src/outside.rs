@@ -1,6 +1,7 @@
 //! A client from outside that asks the service on every host all the time, and says who answered when.
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     net::SocketAddr,
     sync::{
@@ -23,6 +24,8 @@ const PACE: Duration = Duration::from_millis(20);
 const LIMITS: Limits = Limits { connect: Duration::from_millis(250), read: Duration::from_secs(2) };
 /// A `min_healthy_time` with which the outage of one host is seen to end before the next host's begins.
 pub const STEADY: &str = "3s";
+/// What ends for one host and begins for another within this time is not seen apart.
+const MOMENT: Duration = Duration::from_millis(200);
 /// Longer without a question, and nobody knows what happened in between.
 const GAP: Duration = Duration::from_millis(1500);
 
@@ -140,6 +143,18 @@ impl Seen {
             .map(|at| outages.iter().filter(|o| o.from <= at.from && at.from < o.to).count())
             .max();
         self.hosts.len() - most_out.unwrap_or(0)
+    }
+
+    /// The most of these hosts that were out at the same time, for longer than a moment.
+    #[must_use]
+    pub fn most_out(&self, hosts: &[&str]) -> usize {
+        let mut outages = self.outages();
+        outages.retain(|outage| hosts.contains(&outage.host.as_str()));
+        let out_at = |at: Duration| {
+            let out = outages.iter().filter(|o| o.from + MOMENT <= at && at < o.to);
+            out.map(|outage| &outage.host).collect::<BTreeSet<_>>().len()
+        };
+        outages.iter().map(|outage| out_at(outage.from + MOMENT)).max().unwrap_or(0)
     }
 
     /// The test ends here unless so many hosts answered all the time.

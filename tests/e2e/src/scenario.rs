@@ -182,7 +182,7 @@ impl Scenario {
     }
 
     /// Takes back whatever an earlier test did to the machines, and waits until all are in contact.
-    fn heal(&self) {
+    pub(crate) fn heal(&self) {
         let mut booting = Vec::new();
         for machine in self.bed.machines() {
             let state =

@@ -6,7 +6,9 @@
     reason = "real hosts have real time, and what a machine offers is in its surroundings"
 )]
 
+mod agents;
 mod before;
+mod chaos;
 mod crashed;
 mod cut_off;
 mod dead_man;
@@ -21,4 +23,5 @@ mod refused;
 mod rolling;
 mod secret;
 mod strangers;
+mod upgrade;
 mod ways_back;
