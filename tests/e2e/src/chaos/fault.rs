@@ -8,6 +8,17 @@ use crate::{
 
 /// Where the agent writes what it must not forget.
 const LEDGER: &str = "/var/lib/dv-agent/ledger";
+/// A third of all packets is lost, and the others are late. A kernel without `netem` has a narrow line to make them late.
+const LOSE: &str = "\
+dev=$(ip -oneline route show default | sed 's/.* dev \\([^ ]*\\).*/\\1/')
+tc qdisc replace dev \"$dev\" root netem loss 30% delay 100ms 50ms 2>/dev/null && exit
+tc qdisc replace dev \"$dev\" root tbf rate 200kbit burst 4kb latency 300ms
+iptables -I INPUT -m statistic --mode random --probability 0.3 -j DROP";
+const LOSE_NO_MORE: &str = "\
+for dev in /sys/class/net/eth*; do
+    tc qdisc delete dev \"${dev##*/}\" root 2>/dev/null || true
+done
+while iptables -D INPUT -m statistic --mode random --probability 0.3 -j DROP 2>/dev/null; do :; done";
 const SOON: Duration = Duration::from_secs(60);
 
 /// What goes wrong. Hosts by their number, from 0.
@@ -138,11 +149,7 @@ impl Fault {
             Self::CoordinatorPaused => pause(coordinator),
             Self::HostCutOff(n) => host(n).cut_off(),
             Self::CoordinatorCutOff => coordinator.cut_off(),
-            Self::Lossy(n) => {
-                let script = "dev=$(ip -oneline route show default | sed 's/.* dev \\([^ ]*\\).*/\\1/')\n\
-                    tc qdisc replace dev \"$dev\" root netem loss 30% delay 100ms 50ms";
-                host(n).script(script).ok();
-            }
+            Self::Lossy(n) => drop(host(n).script(LOSE).ok()),
             Self::Rebooted(n) => host(n).power_off(),
             Self::DiskFull(n) => {
                 // It ends with "no space left", which is what is wanted.
@@ -168,11 +175,7 @@ impl Fault {
             Self::CoordinatorPaused => unpause(coordinator),
             Self::HostCutOff(n) => host(n).plug_in(),
             Self::CoordinatorCutOff => coordinator.plug_in(),
-            Self::Lossy(n) => {
-                let script = "for dev in /sys/class/net/eth*; do\n\
-                    tc qdisc delete dev \"${dev##*/}\" root 2>/dev/null || true\ndone";
-                host(n).script(script).ok();
-            }
+            Self::Lossy(n) => drop(host(n).script(LOSE_NO_MORE).ok()),
             Self::Rebooted(n) => {
                 host(n).power_on();
                 host(n).booted().expect("the host boots");
