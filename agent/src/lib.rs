@@ -33,6 +33,7 @@
 mod adapter;
 mod agent;
 mod ask;
+pub mod backoff;
 pub mod config;
 mod durable;
 mod epoch;
@@ -47,7 +48,7 @@ pub mod logging;
 mod machine;
 mod notify;
 mod operations;
-mod outbox;
+pub mod outbox;
 mod outside;
 pub mod policy;
 pub mod ports;

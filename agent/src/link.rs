@@ -1,17 +1,17 @@
 //! The link to the coordinator: the agent dials, and dials again, for ever.
 
-mod backoff;
 mod session;
 
-use std::{error::Error, sync::Arc};
+use std::{error::Error, sync::Arc, time::Duration};
 
+use dv_proto::come_back;
 use tokio::time::Instant;
 use tonic::Status as Answer;
 
 use crate::{
-    config::Config, epoch::Fence, notify::Status, outbox::Outbox, runner::Runner, words::innermost,
+    backoff::Backoff, config::Config, epoch::Fence, notify::Status, outbox::Outbox, runner::Runner,
+    words::innermost,
 };
-use backoff::Backoff;
 use session::Session;
 
 /// What holds the link.
@@ -31,8 +31,34 @@ pub(crate) struct Link {
 pub(crate) enum End {
     /// The host has a new certificate, to be shown at once.
     Renewed,
-    /// The link is cut, or never came about; in words.
-    Cut(String),
+    /// The link is cut, or never came about.
+    Cut(Cut),
+}
+
+/// Why a link is cut, in words.
+pub(crate) struct Cut {
+    why: String,
+    /// The coordinator said when to dial again.
+    come_back: Option<Duration>,
+}
+
+impl From<String> for Cut {
+    fn from(why: String) -> Self {
+        Self { why, come_back: None }
+    }
+}
+
+impl From<&str> for Cut {
+    fn from(why: &str) -> Self {
+        why.to_owned().into()
+    }
+}
+
+impl From<Answer> for Cut {
+    fn from(answer: Answer) -> Self {
+        let why = transport_error(&answer).unwrap_or_else(|| answer.message().to_owned());
+        Self { why, come_back: come_back::told(&answer) }
+    }
 }
 
 impl Link {
@@ -41,13 +67,14 @@ impl Link {
         let mut backoff = Backoff::default();
         loop {
             let began = Instant::now();
-            let end = self.session().await;
+            let end = self.session(&mut backoff).await;
             self.outbox.close();
             backoff.held(began.elapsed());
             match end {
                 End::Renewed => tracing::info!("dialling again with the new certificate"),
-                End::Cut(why) => {
+                End::Cut(Cut { why, come_back }) => {
                     let wait = backoff.next(self.runner.ports.outside.chance());
+                    let wait = come_back.unwrap_or(wait);
                     tracing::warn!(coordinator = self.config.coordinator, why, ?wait, "no link");
                     self.status
                         .link(format!("not connected to {}: {why}", self.config.coordinator));
@@ -57,10 +84,10 @@ impl Link {
         }
     }
 
-    async fn session(&self) -> End {
+    async fn session(&self, backoff: &mut Backoff) -> End {
         match self.runner.ports.dial.dial() {
-            Ok(line) => Session { link: self, line: &*line }.run().await,
-            Err(why) => End::Cut(why),
+            Ok(line) => Session { link: self, line: &*line }.run(backoff).await,
+            Err(why) => End::Cut(why.into()),
         }
     }
 }
@@ -68,9 +95,4 @@ impl Link {
 /// The innermost cause, where the trouble is the connection and not the coordinator's answer.
 pub(crate) fn transport_error(answer: &Answer) -> Option<String> {
     answer.source().map(innermost)
-}
-
-/// An answer in words.
-fn in_words(answer: &Answer) -> String {
-    transport_error(answer).unwrap_or_else(|| answer.message().to_owned())
 }

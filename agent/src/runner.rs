@@ -179,10 +179,12 @@ impl Runner {
     pub(crate) async fn send_again(&self) {
         for id in self.ledger.unacknowledged() {
             if let Known::Ended(Entry { outcome: Some(outcome), .. }) = self.known(id).await {
+                self.outbox.room().await;
                 self.outbox.outcome(&outcome);
             }
         }
         for outcome in self.unwritten.untold() {
+            self.outbox.room().await;
             self.outbox.outcome(&outcome);
         }
     }

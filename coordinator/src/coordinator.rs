@@ -29,9 +29,6 @@ use crate::{
 const RENEWAL: Duration = Duration::from_secs(60 * 60);
 /// Streams have this long to end when the coordinator stops.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// Half-open connections are found by these.
-const KEEPALIVE: Duration = Duration::from_secs(20);
-const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
 /// Calls at once on one connection.
 const CALLS: u32 = 128;
 
@@ -104,14 +101,12 @@ impl Coordinator {
         let reign = Reign::begin(config, store, Arc::clone(&clock), Arc::clone(&authority)).await?;
         let stop = CancellationToken::new();
         let serving = Server::builder()
-            .http2_keepalive_interval(Some(KEEPALIVE))
-            .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))
             .max_concurrent_streams(CALLS)
             .add_service(EnrolmentServer::new(reign.enrolment()))
             .add_service(AgentLinkServer::new(reign.agent_link()))
             .add_service(ControlServer::new(reign.control()))
             .serve_with_incoming_shutdown(
-                server::accept(listener, Arc::clone(&tls), stop.clone()),
+                server::accept(listener, server::places(), Arc::clone(&tls), stop.clone()),
                 stop.clone().cancelled_owned(),
             );
         let down = CancellationToken::new();

@@ -51,6 +51,7 @@ mod files;
 mod follow;
 mod gates;
 mod outgoing;
+mod pace;
 mod planner;
 mod recover;
 mod refusal;

@@ -3,6 +3,8 @@
 //! The messages are envelopes; what they carry are documents of `dv-types` in JSON
 //! (`docs/adr/0002-documents-are-json.md`). Wire types stop at the programs' edges.
 
+mod codec;
+pub mod come_back;
 pub mod dial;
 mod document;
 
@@ -19,4 +21,5 @@ pub mod v1 {
     include!("gen/dv.v1.rs");
 }
 
+pub use codec::Frugal;
 pub use document::{InvalidDocument, from_json, to_json};

@@ -12,6 +12,7 @@ fn generated_code_is_current() {
     let out = tempfile::tempdir().expect("a temporary directory");
     tonic_prost_build::configure()
         .emit_rerun_if_changed(false)
+        .codec_path("crate::Frugal")
         .out_dir(out.path())
         .compile_fds(fds)
         .expect("code is generated");

@@ -2,13 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dv_proto::v1::{Heartbeat, Hello, Inspect, ToAgent, Watch, from_agent, to_agent};
+use dv_proto::v1::{Heartbeat, Hello, Inspect, ToAgent, Watch, Welcome, from_agent, to_agent};
 use dv_types::{Command, CommandId, Epoch, Subject, probe::Probing};
 use futures_util::StreamExt;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
-use super::{End, Link, in_words};
+use super::{Cut, End, Link};
 use crate::{
+    backoff::Backoff,
     inspect,
     ports::{Line, Orders},
     watch::Watches,
@@ -25,16 +26,15 @@ pub(super) struct Session<'a> {
 }
 
 impl Session<'_> {
-    pub(super) async fn run(self) -> End {
-        match self.talk().await {
-            Ok(end) => end,
-            Err(why) => End::Cut(why),
-        }
+    pub(super) async fn run(self, backoff: &mut Backoff) -> End {
+        self.talk(backoff).await.unwrap_or_else(End::Cut)
     }
 
-    async fn talk(&self) -> Result<End, String> {
+    async fn talk(&self, backoff: &mut Backoff) -> Result<End, Cut> {
         let mut inbound = self.open().await?;
-        let (epoch, heartbeat) = self.welcome(&mut inbound).await?;
+        let (epoch, welcome) = self.welcome(&mut inbound).await?;
+        backoff.spread_over(Duration::from_millis(welcome.spread_ms.into()));
+        let heartbeat = Duration::from_millis(welcome.heartbeat_ms.into()).max(FASTEST);
         let Link { runner, outbox, status, config, .. } = self.link;
         tracing::info!(coordinator = config.coordinator, host = self.line.host(), %epoch, "connected");
         status.link(format!("connected to {}, epoch {epoch}", config.coordinator));
@@ -55,14 +55,14 @@ impl Session<'_> {
                 () = &mut renewed => return Ok(End::Renewed),
                 message = inbound.next() => match message {
                     Some(Ok(message)) => self.obey(message, &mut watches)?,
-                    None => return Err("the coordinator ended the link".to_owned()),
-                    Some(Err(answer)) => return Err(in_words(&answer)),
+                    None => return Err("the coordinator ended the link".into()),
+                    Some(Err(answer)) => return Err(answer.into()),
                 },
             }
         }
     }
 
-    async fn open(&self) -> Result<Orders, String> {
+    async fn open(&self) -> Result<Orders, Cut> {
         let hello = from_agent::Message::Hello(Hello {
             agent_version: self.link.version.clone(),
             instance: self.link.instance.clone(),
@@ -70,25 +70,19 @@ impl Session<'_> {
             commands: self.link.runner.unacknowledged().iter().map(ToString::to_string).collect(),
         });
         let outbound = self.link.outbox.open(hello);
-        timeout(PATIENCE, self.line.open(Box::pin(outbound)))
-            .await
-            .map_err(|_| format!("no answer within {PATIENCE:?}"))?
-            .map_err(|answer| in_words(&answer))
+        let opened = timeout(PATIENCE, self.line.open(Box::pin(outbound))).await;
+        Ok(opened.map_err(|_| format!("no answer within {PATIENCE:?}"))??)
     }
 
-    async fn welcome(&self, inbound: &mut Orders) -> Result<(Epoch, Duration), String> {
+    async fn welcome(&self, inbound: &mut Orders) -> Result<(Epoch, Welcome), Cut> {
         let first = timeout(PATIENCE, inbound.next())
             .await
             .map_err(|_| format!("no welcome within {PATIENCE:?}"))?
-            .ok_or("the coordinator ended the link at once")?
-            .map_err(|answer| in_words(&answer))?;
+            .ok_or("the coordinator ended the link at once")??;
         let epoch = self.pass(&first)?;
         match first.message {
-            Some(to_agent::Message::Welcome(welcome)) => {
-                let heartbeat = Duration::from_millis(welcome.heartbeat_ms.into());
-                Ok((epoch, heartbeat.max(FASTEST)))
-            }
-            _ => Err("the coordinator did not begin with a welcome".to_owned()),
+            Some(to_agent::Message::Welcome(welcome)) => Ok((epoch, welcome)),
+            _ => Err("the coordinator did not begin with a welcome".into()),
         }
     }
 

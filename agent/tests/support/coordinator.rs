@@ -138,7 +138,7 @@ impl Coordinator {
 impl Session {
     pub async fn welcome(&mut self, epoch: u64) {
         self.epoch = epoch;
-        let welcome = v1::Welcome { heartbeat_ms: 100, host: "h1".to_owned() };
+        let welcome = v1::Welcome { heartbeat_ms: 100, host: "h1".to_owned(), spread_ms: 0 };
         self.say(to_agent::Message::Welcome(welcome)).await;
     }
 

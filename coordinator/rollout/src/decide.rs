@@ -147,16 +147,20 @@ impl Rollout {
 
     /// The next operation of a host under way.
     fn continue_a_host(&self) -> Option<Fact> {
+        let alike = self.plan.programs.len() == 1;
         let mut from = (0, 0);
-        while let Some(&(done, i)) = self.index.ready.range(from..).next() {
+        while let Some(&(done, i)) = self.index.able.range(from..).next() {
             from = (done, i + 1);
-            if !self.hosts[i].connected {
-                continue;
-            }
             match self.may_continue(i) {
                 Ok(()) => return Some(self.commanded(i, self.hosts[i].attempt)),
                 // Where all do the same, all who have come so far wait with it.
-                Err(WaitingOn::Once { .. }) if self.plan.programs.len() == 1 => {
+                Err(WaitingOn::Once { .. }) if alike => from = (done + 1, 0),
+                // Or all of them that serve.
+                Err(WaitingOn::MinAvailable { .. }) if alike => {
+                    let free = self.index.free.range((done, 0)..(done + 1, 0)).next();
+                    if let Some(&(_, i)) = free.filter(|&&(_, i)| self.may_continue(i).is_ok()) {
+                        return Some(self.commanded(i, self.hosts[i].attempt));
+                    }
                     from = (done + 1, 0);
                 }
                 _ => {}
@@ -174,14 +178,7 @@ impl Rollout {
             let why = self.silence_of_gates().unwrap_or(PauseWhy::NoProgress);
             return Some(Fact::Paused { why });
         }
-        let mut waiting = self.index.startable.iter();
-        // A host that serves may have to wait for `min_available` where one that does not need not.
-        let next = waiting.find_map(|&i| match self.may_begin(i) {
-            Ok(()) => Some(Some(i)),
-            Err(WaitingOn::MinAvailable { .. }) => None,
-            Err(_) => Some(None),
-        });
-        if let Some(i) = next.flatten() {
+        if let Some(i) = self.next_to_begin() {
             let host = &self.hosts[i];
             // A host that came back in the middle goes on where it was.
             let resumes = host.flight.is_some() || host.done > 0;
@@ -191,6 +188,19 @@ impl Rollout {
             return self.verdict_of_gates();
         }
         self.after_wave()
+    }
+
+    /// The host that may begin now, if one may.
+    fn next_to_begin(&self) -> Option<usize> {
+        let &first = self.index.startable.first()?;
+        match self.may_begin(first) {
+            Ok(()) => Some(first),
+            // The others that serve wait as well; one from which nothing is taken need not.
+            Err(WaitingOn::MinAvailable { .. }) => {
+                self.index.idle.first().copied().filter(|&i| self.may_begin(i).is_ok())
+            }
+            Err(_) => None,
+        }
     }
 
     /// The command that a host gets next; the same again where it has not answered the last.

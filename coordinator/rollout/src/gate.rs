@@ -5,7 +5,6 @@ use dv_types::{
     monitor::Watching,
     plan::{Turn, WaveKind},
     record::PauseWhy,
-    report::Phase,
 };
 
 use crate::{
@@ -110,7 +109,7 @@ impl Rollout {
             return None;
         }
         if self.plan.waves[wave as usize].kind == WaveKind::Canary {
-            let proven = self.healthy_in(wave as usize);
+            let proven = self.index.healthy[wave as usize] > 0;
             match self.promotion {
                 _ if !proven && self.empty_canary_accepted => {}
                 _ if !proven => return Some(Fact::Paused { why: PauseWhy::EmptyCanary }),
@@ -145,12 +144,5 @@ impl Rollout {
         }
         let last = self.index.proven.last().copied();
         self.once_after(Turn::End, last).or_else(|| self.watched(Watching::Fleet))
-    }
-
-    fn healthy_in(&self, wave: usize) -> bool {
-        self.places
-            .iter()
-            .zip(&self.hosts)
-            .any(|(place, host)| place.wave == wave && host.phase == Phase::Healthy)
     }
 }

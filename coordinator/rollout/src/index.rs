@@ -17,12 +17,20 @@ pub(crate) struct Index {
     pub(crate) totals: Totals,
     /// Hosts of each wave that have not come to an end.
     pub(crate) open: Vec<u32>,
+    /// Hosts of each wave that are healthy.
+    pub(crate) healthy: Vec<u32>,
     /// [`Host::startable`]
     pub(crate) startable: BTreeSet<usize>,
+    /// Of these, the hosts from which nothing is taken: they need not wait for `min_available`.
+    pub(crate) idle: BTreeSet<usize>,
     /// [`Host::concluded`]
     pub(crate) concluded: BTreeSet<usize>,
     /// [`Host::ready`], by what they have done: they come to barriers together.
     pub(crate) ready: BTreeSet<(u32, usize)>,
+    /// Of these, the hosts in contact.
+    pub(crate) able: BTreeSet<(u32, usize)>,
+    /// Of those in turn, the hosts from which nothing is taken: they need not wait for `min_available`.
+    pub(crate) free: BTreeSet<(u32, usize)>,
     /// [`Host::returned`]
     pub(crate) returned: BTreeSet<usize>,
     /// Hosts under way.
@@ -41,9 +49,13 @@ impl Index {
             patience,
             totals: Totals::default(),
             open: vec![0; waves],
+            healthy: vec![0; waves],
             startable: BTreeSet::new(),
+            idle: BTreeSet::new(),
             concluded: BTreeSet::new(),
             ready: BTreeSet::new(),
+            able: BTreeSet::new(),
+            free: BTreeSet::new(),
             returned: BTreeSet::new(),
             working: BTreeSet::new(),
             proven: BTreeSet::new(),
@@ -59,8 +71,10 @@ impl Index {
                 set.insert(i);
             }
         }
-        if host.ready() {
-            self.ready.insert((host.done, i));
+        for (member, set) in self.sets_by_done(host) {
+            if member {
+                set.insert((host.done, i));
+            }
         }
         if let Some(at) = host.alarm(self.patience) {
             self.alarms.insert((at, i));
@@ -74,22 +88,34 @@ impl Index {
                 set.remove(&i);
             }
         }
-        if host.ready() {
-            self.ready.remove(&(host.done, i));
+        for (member, set) in self.sets_by_done(host) {
+            if member {
+                set.remove(&(host.done, i));
+            }
         }
         if let Some(at) = host.alarm(self.patience) {
             self.alarms.remove(&(at, i));
         }
     }
 
-    fn sets(&mut self, host: &Host) -> [(bool, &mut BTreeSet<usize>); 6] {
+    fn sets(&mut self, host: &Host) -> [(bool, &mut BTreeSet<usize>); 7] {
         [
             (host.startable(), &mut self.startable),
+            (host.startable() && !host.available(), &mut self.idle),
             (host.concluded(), &mut self.concluded),
             (host.returned(), &mut self.returned),
             (host.phase == Phase::Working, &mut self.working),
             (host.proven(), &mut self.proven),
             (host.relapse.is_some(), &mut self.relapsed),
+        ]
+    }
+
+    fn sets_by_done(&mut self, host: &Host) -> [(bool, &mut BTreeSet<(u32, usize)>); 3] {
+        let (ready, connected) = (host.ready(), host.connected);
+        [
+            (ready, &mut self.ready),
+            (ready && connected, &mut self.able),
+            (ready && connected && !host.available(), &mut self.free),
         ]
     }
 
@@ -113,6 +139,9 @@ impl Index {
         }
         if host.open() {
             change(&mut self.open[wave]);
+        }
+        if host.phase == Phase::Healthy {
+            change(&mut self.healthy[wave]);
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
-use dv_proto::v1::{self, agent_link_server::AgentLink, from_agent, to_agent};
+use dv_proto::{
+    come_back,
+    v1::{self, agent_link_server::AgentLink, from_agent, to_agent},
+};
 use dv_types::{CommandId, Epoch, HostName};
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::{mpsc, watch};
@@ -12,14 +15,15 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{authorise, wire};
 use crate::{
     enrolment::Enrolment,
-    fleet::{Cut, Greeting, Link, NotAdmitted},
+    fleet::{Cut, Greeting, Link, NotAdmitted, Order},
+    pace::{Pace, cores, turn},
     rollouts::Rollouts,
 };
 
 /// An agent that connects says so within this time.
 const HELLO_BY: Duration = Duration::from_secs(10);
-/// A host counts as out of contact after so many heartbeats without a word.
-const SILENT_AFTER: u32 = 3;
+/// A coordinator that stops is back by then, most likely.
+const SOON: Duration = Duration::from_secs(2);
 
 /// What agents call.
 pub struct AgentLinkApi {
@@ -39,20 +43,23 @@ impl AgentLinkApi {
         serial: &str,
         mut words: impl Stream<Item = Result<v1::FromAgent, Status>> + Send + Unpin + 'static,
     ) -> Result<Orders, Status> {
-        self.rollouts.fleet.admit(host, serial).map_err(refuse)?;
+        self.rollouts.fleet.admit(host, serial).map_err(|why| self.refuse(host, why))?;
         let first = tokio::time::timeout(HELLO_BY, words.next()).await;
         let first = first.map_err(|_| Status::deadline_exceeded("no Hello"))?.transpose()?;
         let (greeting, commands) = greeting(first)?;
         let version = greeting.agent_version.clone();
-        let link = self.rollouts.fleet.attach(host, greeting).map_err(refuse)?;
+        let link =
+            self.rollouts.fleet.attach(host, greeting).map_err(|why| self.refuse(host, why))?;
         tracing::info!(%host, agent = version, session = link.session, "connected");
         self.rollouts.link_changed(host);
         self.rollouts.call_off_ended(host, &commands);
 
-        let heartbeat = self.rollouts.config.heartbeat.get();
+        let Pace { heartbeat, silence, spread } = self.pace();
+        let millis = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
         let welcome = to_agent::Message::Welcome(v1::Welcome {
-            heartbeat_ms: u32::try_from(heartbeat.as_millis()).unwrap_or(u32::MAX),
+            heartbeat_ms: millis(heartbeat),
             host: host.to_string(),
+            spread_ms: millis(spread),
         });
         let epoch = self.rollouts.journal.epoch();
         let welcome = v1::ToAgent { epoch: epoch.0, message: Some(welcome) };
@@ -61,11 +68,27 @@ impl AgentLinkApi {
             rollouts: Arc::clone(&self.rollouts),
             host,
             session,
-            silence: heartbeat * SILENT_AFTER,
+            silence,
             cut: cut.clone(),
         };
         self.rollouts.tasks.spawn(listener.listen(words));
         Ok(Box::pin(stream::iter([Ok(welcome)]).chain(orders_until(epoch, orders, cut))))
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::of(self.rollouts.config.heartbeat.get(), self.rollouts.fleet.size(), cores())
+    }
+
+    fn refuse(&self, host: &HostName, why: NotAdmitted) -> Status {
+        match why {
+            NotAdmitted::Stopping => {
+                let after = turn(host, self.pace().spread.max(SOON));
+                come_back::tell(Status::unavailable(why.to_string()), after)
+            }
+            NotAdmitted::Unknown(_) | NotAdmitted::Replaced(_) => {
+                Status::permission_denied(why.to_string())
+            }
+        }
     }
 }
 
@@ -86,7 +109,7 @@ impl AgentLink for AgentLinkApi {
         request: Request<v1::RenewRequest>,
     ) -> Result<Response<v1::RenewReply>, Status> {
         let (host, serial) = authorise::host(&request)?;
-        self.rollouts.fleet.admit(&host, &serial).map_err(refuse)?;
+        self.rollouts.fleet.admit(&host, &serial).map_err(|why| self.refuse(&host, why))?;
         let csr = request.into_inner().csr_pem;
         let admission = self.enrolment.renew(&host, &serial, &csr).await?;
         let (certificate_pem, ca_pem) = (admission.certificate, admission.ca);
@@ -109,19 +132,10 @@ fn greeting(first: Option<v1::FromAgent>) -> Result<(Greeting, Vec<CommandId>), 
     }
 }
 
-fn refuse(why: NotAdmitted) -> Status {
-    match why {
-        NotAdmitted::Stopping => Status::unavailable(why.to_string()),
-        NotAdmitted::Unknown(_) | NotAdmitted::Replaced(_) => {
-            Status::permission_denied(why.to_string())
-        }
-    }
-}
-
 /// What waits for the agent, until its session is cut; then why.
 fn orders_until(
     epoch: Epoch,
-    orders: mpsc::Receiver<crate::fleet::Order>,
+    orders: mpsc::Receiver<Box<Order>>,
     mut cut: watch::Receiver<Option<Cut>>,
 ) -> impl Stream<Item = Result<v1::ToAgent, Status>> + Send {
     let mut why = cut.clone();
@@ -139,7 +153,7 @@ fn orders_until(
         }))
     });
     ReceiverStream::new(orders)
-        .map(move |order| Ok(wire::order(epoch, order)))
+        .map(move |order| Ok(wire::order(epoch, *order)))
         .take_until(Box::pin(is_cut))
         .chain(farewell)
 }

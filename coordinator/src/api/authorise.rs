@@ -1,9 +1,18 @@
 //! Who may call what: operators the control service, hosts the agents' link, everybody enrolment.
 
+use std::time::Duration;
+
+use dv_proto::come_back;
 use dv_types::HostName;
 use tonic::{Request, Status};
 
-use crate::identity::{Identity, Peer};
+use crate::{
+    identity::{Identity, Peer},
+    pace::turn,
+};
+
+/// Within this time those come again for whom there is no place.
+const LATER: Duration = Duration::from_secs(60);
 
 /// The operator's name.
 pub(super) fn operator<T>(request: &Request<T>) -> Result<String, Status> {
@@ -20,7 +29,13 @@ pub(super) fn operator<T>(request: &Request<T>) -> Result<String, Status> {
 
 /// The host's name, and the serial of its certificate.
 pub(super) fn host<T>(request: &Request<T>) -> Result<(HostName, String), Status> {
-    match peer(request).map(|peer| (&peer.identity, &peer.serial)) {
+    let peer = peer(request);
+    let crowded = peer.is_some_and(|peer| peer.crowded);
+    match peer.map(|peer| (&peer.identity, &peer.serial)) {
+        Some((Some(Identity::Host(host)), _)) if crowded => {
+            let full = "the coordinator holds as many connections as it may; come again later";
+            Err(come_back::tell(Status::unavailable(full), turn(host, LATER)))
+        }
         Some((Some(Identity::Host(host)), serial)) => Ok((host.clone(), serial.clone())),
         Some((Some(Identity::Operator(name)), _)) => Err(Status::permission_denied(format!(
             "this call needs a host's certificate, and operator {name}'s was shown"

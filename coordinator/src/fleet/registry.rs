@@ -42,7 +42,8 @@ struct Known {
 struct Session {
     number: u64,
     instance: String,
-    orders: mpsc::Sender<Order>,
+    // Boxed: a queue takes room for many orders at once, and most of the time there is none.
+    orders: mpsc::Sender<Box<Order>>,
     cut: watch::Sender<Option<Cut>>,
     questions: HashMap<u64, oneshot::Sender<Facts>>,
 }
@@ -100,7 +101,7 @@ pub struct Link {
     /// The number of this session.
     pub session: u64,
     /// What the agent is to be told.
-    pub orders: mpsc::Receiver<Order>,
+    pub orders: mpsc::Receiver<Box<Order>>,
     /// Turns when the stream is to end.
     pub cut: watch::Receiver<Option<Cut>>,
 }
@@ -159,6 +160,12 @@ impl Fleet {
     #[must_use]
     pub fn record(&self, host: &HostName) -> Option<HostRecord> {
         self.state().hosts.get(host).map(|known| known.record.clone())
+    }
+
+    /// When a host enrolled last.
+    #[must_use]
+    pub fn enrolled(&self, host: &HostName) -> Option<Timestamp> {
+        self.state().hosts.get(host).map(|known| known.record.enrolled)
     }
 
     /// Whether `host` may come in with the certificate of this serial.
@@ -280,14 +287,19 @@ impl Fleet {
     /// Every host, by name.
     #[must_use]
     pub fn view(&self) -> Vec<HostView> {
-        let view = |known: &Known| HostView {
-            name: known.record.name.clone(),
-            labels: known.record.labels.clone(),
-            connected: known.session.is_some(),
-            since: known.since,
-            agent_version: known.agent_version.clone(),
-        };
-        self.state().hosts.values().map(view).collect()
+        self.state().hosts.values().map(Known::view).collect()
+    }
+
+    /// One host.
+    #[must_use]
+    pub fn look(&self, host: &HostName) -> Option<HostView> {
+        self.state().hosts.get(host).map(Known::view)
+    }
+
+    /// How many hosts there are.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.state().hosts.len()
     }
 
     /// How many hosts are in contact, and how many there are.
@@ -299,6 +311,18 @@ impl Fleet {
     }
 }
 
+impl Known {
+    fn view(&self) -> HostView {
+        HostView {
+            name: self.record.name.clone(),
+            labels: self.record.labels.clone(),
+            connected: self.session.is_some(),
+            since: self.since,
+            agent_version: self.agent_version.clone(),
+        }
+    }
+}
+
 impl State {
     fn session(&mut self, host: &HostName) -> Option<&mut Session> {
         self.hosts.get_mut(host)?.session.as_mut()
@@ -307,7 +331,7 @@ impl State {
 
 impl Session {
     fn send(&self, host: &HostName, order: Order) {
-        if self.orders.try_send(order).is_err() && self.cut.borrow().is_none() {
+        if self.orders.try_send(Box::new(order)).is_err() && self.cut.borrow().is_none() {
             tracing::warn!(%host, "its agent takes no orders: cut");
             self.cut.send_replace(Some(Cut::Slow));
         }

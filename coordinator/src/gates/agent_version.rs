@@ -11,10 +11,9 @@ pub(super) fn ask(rollouts: &Rollouts, plan: &Plan, least: &str) -> Reply {
         return Reply::cannot_tell(format!("agent_version {least:?} is not a version"));
     };
     let (mut poll, present) = Poll::of(rollouts, plan);
-    let view = rollouts.fleet.view();
     for host in present {
-        let known = view.iter().find(|view| view.name == host);
-        let (answer, text) = judge(known.map_or("", |view| &view.agent_version), &least);
+        let version = rollouts.fleet.look(&host).map(|known| known.agent_version);
+        let (answer, text) = judge(&version.unwrap_or_default(), &least);
         poll.tell(&host, answer, text);
     }
     poll.reply(plan.limits.max_unreachable, &format!("the agent is {least} or newer"))

@@ -1,6 +1,6 @@
 //! Every host is in contact and answers, or no more do not than the rollout goes on without.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use dv_types::{HostName, Plan, Span, Subject, gate::Answer};
 
@@ -30,14 +30,10 @@ pub(super) async fn ask(rollouts: &Rollouts, plan: &Plan) -> Reply {
         poll.tell(&host, Answer::CannotTell, format!("no answer within {}", Span::from(PATIENCE)));
     }
     let (lost_after, now) = (plan.limits.lost_after, rollouts.clock.now());
-    let since: HashMap<_, _> = rollouts
-        .fleet
-        .view()
-        .into_iter()
-        .map(|known| (known.name.clone(), known.away_since(rollouts.began)))
-        .collect();
     let lost = |host: &HostName| {
-        lost_after.after(since.get(host).copied().unwrap_or(rollouts.began)) <= now
+        let known = rollouts.fleet.look(host);
+        let since = known.map_or(rollouts.began, |known| known.away_since(rollouts.began));
+        lost_after.after(since) <= now
     };
     let (lost, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut poll.away).into_iter().partition(lost);
     let answer = of_lost(lost.len(), limit);

@@ -26,6 +26,8 @@ pub struct Peer {
     pub identity: Option<Identity>,
     /// The serial of its certificate, in lower-case hexadecimal.
     pub serial: String,
+    /// There are so many connections already that a host is to come again later.
+    pub crowded: bool,
 }
 
 impl Peer {
@@ -36,7 +38,7 @@ impl Peer {
             .and_then(|der| X509Certificate::from_der(der).ok())
             .map(|(_, certificate)| (identity(&certificate), hex(certificate.raw_serial())));
         let (identity, serial) = read.unwrap_or_default();
-        Self { address, identity, serial }
+        Self { address, identity, serial, crowded: false }
     }
 }
 

@@ -1,6 +1,6 @@
 //! One task per unfinished release: look, do the one thing that is next, look again.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use dv_rollout::{
     planning,
@@ -176,8 +176,8 @@ async fn begin(rollouts: &Arc<Rollouts>, known: &Known, ready: &[usize]) -> Resu
 /// just begun knows none of them.
 fn hosts_on_their_way(rollouts: &Rollouts, member: &Member) -> Option<Timestamp> {
     let fleet = rollouts.fleet.view();
-    let meant =
-        planning::select(&member.manifest, fleet.iter().map(|host| (&host.name, &host.labels)));
+    let known = fleet.iter().map(|host| (&host.name, &host.labels));
+    let meant: HashSet<_> = planning::select(&member.manifest, known).into_iter().collect();
     let now = rollouts.clock.now();
     let lost_after = member.manifest.strategy.lost_after.get();
     let away = fleet.iter().filter(|host| !host.connected && meant.contains(&host.name));

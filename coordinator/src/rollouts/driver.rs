@@ -221,8 +221,7 @@ impl<'a> Driver<'a> {
             };
             match (before, now) {
                 (before, Some(_)) if before != now => {
-                    let enrolled = self.rollouts.fleet.record(&host).map(|known| known.enrolled);
-                    let enrolled = enrolled.unwrap_or_default();
+                    let enrolled = self.rollouts.fleet.enrolled(&host).unwrap_or_default();
                     events.push(Event::Connected { host, enrolled });
                 }
                 (Some(_), None) => events.push(Event::Disconnected { host }),

@@ -8,8 +8,9 @@ use tokio::sync::{broadcast::error::RecvError, mpsc};
 use super::{Active, Rollouts, feed::Progress};
 use crate::refusal::Refusal;
 
-/// Time between two reports to one watcher: a report of a large fleet is large.
+/// Time between two reports to one watcher, and what each host adds to it: a report of a large fleet is large.
 const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE_FOR_HOST: Duration = Duration::from_micros(200);
 
 /// Something to see.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ impl Rollouts {
         if let Some(active) = self.find(id) {
             let mut heads = active.feed.heads();
             let mut chatter = active.feed.chatter();
+            let hosts = u32::try_from(active.plan.hosts.len()).unwrap_or(u32::MAX);
+            let pause = PAUSE.max(PAUSE_FOR_HOST * hosts);
             loop {
                 let head = *heads.borrow_and_update();
                 if self.records(&active, head.record, &mut cursor, to).await?.is_err() {
@@ -52,11 +55,15 @@ impl Rollouts {
                 if head.ended {
                     break;
                 }
+                // Only one report waits at a time, and none is made for somebody who takes nothing.
+                if to.reserve_many(to.max_capacity()).await.is_err() {
+                    return Ok(());
+                }
                 let report = Sight::Report(Box::new(self.report(id).await?));
                 if to.send(Ok(report)).await.is_err() {
                     return Ok(());
                 }
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(pause).await;
                 loop {
                     tokio::select! {
                         changed = heads.changed() => match changed {

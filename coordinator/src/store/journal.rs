@@ -145,10 +145,11 @@ impl Journal {
 
     fn with_records(&self, id: RolloutId, records: &[Record]) -> Result<Batch, StoreError> {
         let mut batch = self.batch()?;
-        for record in records {
+        for (place, record) in records.iter().enumerate() {
             let key = Key::record(id, record.number);
             let value = encode(&key, record)?;
-            batch = batch.create(key, value);
+            // Their numbers have no gap: where the first is not there, none after it is.
+            batch = if place == 0 { batch.create(key, value) } else { batch.put(key, value) };
         }
         Ok(batch)
     }

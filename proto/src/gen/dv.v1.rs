@@ -151,6 +151,10 @@ pub struct Welcome {
     /// The name that the agent's certificate gives it.
     #[prost(string, tag = "2")]
     pub host: ::prost::alloc::string::String,
+    /// The time over which the whole fleet spreads itself when the coordinator is lost: an agent waits for any part of it
+    /// before it dials again.
+    #[prost(uint32, tag = "3")]
+    pub spread_ms: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Command {
@@ -297,7 +301,7 @@ pub mod enrolment_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Frugal::default();
             let path = http::uri::PathAndQuery::from_static("/dv.v1.Enrolment/Enrol");
             let mut req = request.into_request();
             req.extensions_mut().insert(GrpcMethod::new("dv.v1.Enrolment", "Enrol"));
@@ -428,7 +432,7 @@ pub mod enrolment_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = EnrolSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Frugal::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -591,7 +595,7 @@ pub mod agent_link_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Frugal::default();
             let path = http::uri::PathAndQuery::from_static("/dv.v1.AgentLink/Link");
             let mut req = request.into_streaming_request();
             req.extensions_mut().insert(GrpcMethod::new("dv.v1.AgentLink", "Link"));
@@ -610,7 +614,7 @@ pub mod agent_link_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Frugal::default();
             let path = http::uri::PathAndQuery::from_static("/dv.v1.AgentLink/Renew");
             let mut req = request.into_request();
             req.extensions_mut().insert(GrpcMethod::new("dv.v1.AgentLink", "Renew"));
@@ -754,7 +758,7 @@ pub mod agent_link_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = LinkSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Frugal::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -797,7 +801,7 @@ pub mod agent_link_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RenewSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Frugal::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1253,7 +1257,7 @@ pub mod control_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Frugal::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dv.v1.Control/PlanRollout",
             );
@@ -1277,7 +1281,7 @@ pub mod control_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Frugal::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dv.v1.Control/StartRollout",
             );
@@ -1302,7 +1306,7 @@ pub mod control_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Frugal::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dv.v1.Control/OperateRollout",
             );
@@ -1327,7 +1331,7 @@ pub mod control_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Frugal::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dv.v1.Control/PlanRollBack",
             );
@@ -1349,7 +1353,7 @@ pub mod control_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Frugal::default();
             let path = http::uri::PathAndQuery::from_static("/dv.v1.Control/RollBack");
             let mut req = request.into_request();
             req.extensions_mut().insert(GrpcMethod::new("dv.v1.Control", "RollBack"));
@@ -1371,7 +1375,7 @@ pub mod control_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Frugal::default();
             let path = http::uri::PathAndQuery::from_static("/dv.v1.Control/GetRollout");
             let mut req = request.into_request();
             req.extensions_mut().insert(GrpcMethod::new("dv.v1.Control", "GetRollout"));
@@ -1393,7 +1397,7 @@ pub mod control_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Frugal::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dv.v1.Control/WatchRollout",
             );
@@ -1418,7 +1422,7 @@ pub mod control_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Frugal::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dv.v1.Control/PlanRelease",
             );
@@ -1442,7 +1446,7 @@ pub mod control_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Frugal::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dv.v1.Control/StartRelease",
             );
@@ -1467,7 +1471,7 @@ pub mod control_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Frugal::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dv.v1.Control/RollBackRelease",
             );
@@ -1492,7 +1496,7 @@ pub mod control_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Frugal::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dv.v1.Control/AbortRelease",
             );
@@ -1517,7 +1521,7 @@ pub mod control_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Frugal::default();
             let path = http::uri::PathAndQuery::from_static("/dv.v1.Control/GetRelease");
             let mut req = request.into_request();
             req.extensions_mut().insert(GrpcMethod::new("dv.v1.Control", "GetRelease"));
@@ -1539,7 +1543,7 @@ pub mod control_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Frugal::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dv.v1.Control/ListReleases",
             );
@@ -1564,7 +1568,7 @@ pub mod control_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Frugal::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dv.v1.Control/ListRollouts",
             );
@@ -1586,7 +1590,7 @@ pub mod control_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Frugal::default();
             let path = http::uri::PathAndQuery::from_static("/dv.v1.Control/ListHosts");
             let mut req = request.into_request();
             req.extensions_mut().insert(GrpcMethod::new("dv.v1.Control", "ListHosts"));
@@ -1608,7 +1612,7 @@ pub mod control_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::Frugal::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/dv.v1.Control/CreateToken",
             );
@@ -1860,7 +1864,7 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PlanRolloutSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Frugal::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1905,7 +1909,7 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = StartRolloutSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Frugal::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1950,7 +1954,7 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = OperateRolloutSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Frugal::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1993,7 +1997,7 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PlanRollBackSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Frugal::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2036,7 +2040,7 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RollBackSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Frugal::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2081,7 +2085,7 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetRolloutSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Frugal::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2127,7 +2131,7 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = WatchRolloutSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Frugal::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2172,7 +2176,7 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PlanReleaseSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Frugal::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2217,7 +2221,7 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = StartReleaseSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Frugal::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2262,7 +2266,7 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RollBackReleaseSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Frugal::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2307,7 +2311,7 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AbortReleaseSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Frugal::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2352,7 +2356,7 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetReleaseSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Frugal::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2397,7 +2401,7 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListReleasesSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Frugal::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2442,7 +2446,7 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListRolloutsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Frugal::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2485,7 +2489,7 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListHostsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Frugal::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2530,7 +2534,7 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CreateTokenSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::Frugal::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,

@@ -35,7 +35,12 @@ fn request<T>(body: T) -> Request<T> {
     let mut request = Request::new(body);
     let address = ([127, 0, 0, 1], 1).into();
     let identity = Some(Identity::Operator("alice".to_owned()));
-    request.extensions_mut().insert(Peer { address, identity, serial: String::new() });
+    request.extensions_mut().insert(Peer {
+        address,
+        identity,
+        serial: String::new(),
+        crowded: false,
+    });
     request
 }
 
