@@ -12,6 +12,9 @@ use serde::Deserialize;
 
 use crate::{forge::ForgeConfig, monitor::PrometheusConfig, store::DEFAULT_FLOOR};
 
+/// In seconds.
+const DAY: u64 = 24 * 60 * 60;
+
 /// By these every machine calls itself.
 const OWN: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
@@ -23,6 +26,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where the coordinator keeps its store and its identity.
     pub state_dir: PathBuf,
+    /// A rollout is kept so long after its end; longer, where something needs it.
+    pub keep_rollouts: Span,
+    /// Time between two backups that the coordinator makes by itself.
+    pub backup_every: Span,
     /// Nothing new begins when less than this is free on the disk of `state_dir`.
     pub min_free: Size,
     /// The names and addresses by which agents and operators dial it; its certificate carries them, besides this
@@ -47,6 +54,8 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 7443)),
             state_dir: "/var/lib/dv-coordinator".into(),
+            keep_rollouts: Span::from_secs(90 * DAY),
+            backup_every: Span::from_secs(DAY),
             min_free: Size(DEFAULT_FLOOR),
             names: Vec::new(),
             heartbeat: Span::from_secs(10),
@@ -97,6 +106,15 @@ impl Config {
         };
         if config.heartbeat < Span::from_millis(100) {
             return Err(format!("heartbeat is {}: it must be at least 100ms", config.heartbeat));
+        }
+        if config.keep_rollouts < Span::from_secs(DAY) {
+            return Err(format!(
+                "keep_rollouts is {}: it must be at least 1d",
+                config.keep_rollouts
+            ));
+        }
+        if config.backup_every < Span::from_secs(60) {
+            return Err(format!("backup_every is {}: it must be at least 1m", config.backup_every));
         }
         if let Some(name) = config.names.iter().find(|name| name.is_empty() || name.contains('/')) {
             return Err(format!("names: {name:?} is neither a host name nor an address"));
@@ -169,6 +187,9 @@ mod tests {
             ("listen: here", "listen"),
             ("heartbeat: 1ms", "at least 100ms"),
             ("names: [\"a/b\"]", "names"),
+            ("keep_rollouts: 3h", "at least 1d"),
+            ("backup_every: 1s", "at least 1m"),
+            ("min_free: much", "min_free"),
             ("forges: {main: {kind: svn}}", "svn"),
             ("forges: {main: {kind: gitea}}", "forges.main.url"),
             ("forges: {main: {kind: gitlab, url: git.example.com}}", "forges.main.url"),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{ports::StoreError, releases, rollouts::Rollouts};
+use crate::{ports::StoreError, releases, retention, rollouts::Rollouts};
 
 /// Takes up what an earlier coordinator left.
 pub(crate) async fn recover(rollouts: &Arc<Rollouts>) -> Result<(), StoreError> {
@@ -25,5 +25,9 @@ pub(crate) async fn recover(rollouts: &Arc<Rollouts>) -> Result<(), StoreError> 
     for service in rollouts.book().services() {
         rollouts.next_soon(service);
     }
+    let sweeping = Arc::clone(rollouts);
+    rollouts.tasks.spawn(async move {
+        sweeping.stop.run_until_cancelled(retention::run(&sweeping)).await;
+    });
     Ok(())
 }

@@ -7,6 +7,7 @@ use dv_types::{HostName, ReleaseId, RolloutId, ServiceName, Timestamp, Version};
 use crate::{
     identity::IdentityError,
     ports::{Shortage, StoreError},
+    store::Dropped,
 };
 
 /// A refusal. Nothing was changed, save where it says otherwise.
@@ -103,6 +104,9 @@ pub enum Refusal {
     /// There is no such rollout.
     #[error("there is no rollout {0}: see `dvctl rollout history`")]
     NoRollout(RolloutId),
+    /// The rollout is not kept any more.
+    #[error("{0}: rollouts are kept for a set time (keep_rollouts in coordinator.yaml)")]
+    Dropped(Box<Dropped>),
     /// The rollout's driver does not answer.
     #[error(
         "{0} can't be looked at: the coordinator can't read or write its journal; its log says why"
@@ -168,7 +172,9 @@ impl From<Refusal> for tonic::Status {
             | Refusal::PlanChanged { .. }
             | Refusal::NothingToRollBack(_)
             | Refusal::Rejected(_) => Self::failed_precondition(text),
-            Refusal::NoRollout(_) | Refusal::NoRelease(_) => Self::not_found(text),
+            Refusal::NoRollout(_) | Refusal::NoRelease(_) | Refusal::Dropped(_) => {
+                Self::not_found(text)
+            }
             Refusal::Token(_) | Refusal::WrongHost { .. } | Refusal::MayNotOverride { .. } => {
                 Self::permission_denied(text)
             }

@@ -128,7 +128,7 @@ fn choose(rollouts: &Rollouts, what: &What) -> Result<RolloutId, Refusal> {
     let refuse = |why: String| Err(Refusal::NothingToRollBack(why));
     match what {
         What::This(id) => {
-            let header = book.header(*id).ok_or(Refusal::NoRollout(*id))?;
+            let header = book.known(*id)?;
             if matches!(header.kind, Kind::Reversal { .. }) {
                 return refuse(format!(
                     "{id} is a rollback, and a rollback is never rolled back: start a rollout of the version that you want"

@@ -17,7 +17,8 @@ use dv_types::{
 
 use crate::{
     ports::StoreError,
-    store::{BadMark, Header, Journal, ReleaseRecord},
+    refusal::Refusal,
+    store::{BadMark, Dropped, Header, Journal, ReleaseRecord},
 };
 
 /// The book.
@@ -26,6 +27,8 @@ pub(crate) struct Book {
     rollouts: BTreeMap<RolloutId, Header>,
     services: BTreeMap<ServiceName, Service>,
     releases: BTreeMap<ReleaseId, Known>,
+    /// Rollouts that are not kept any more.
+    dropped: BTreeMap<RolloutId, Dropped>,
     /// The rollouts that brought the members of releases out.
     members: HashMap<(ReleaseId, ServiceName), RolloutId>,
 }
@@ -77,6 +80,9 @@ impl Book {
         let mut book = Self::default();
         for mark in journal.bad_versions().await? {
             book.mark_bad(mark);
+        }
+        for dropped in journal.dropped().await? {
+            book.dropped.insert(dropped.rollout, dropped);
         }
         for header in journal.headers().await? {
             book.begun(&header);
@@ -250,7 +256,54 @@ impl Book {
 
     /// Whether this number is higher than that of any rollout.
     pub(crate) fn is_to_come(&self, id: RolloutId) -> bool {
-        self.rollouts.last_key_value().is_none_or(|(newest, _)| *newest < id)
+        let newest = self.rollouts.keys().next_back().max(self.dropped.keys().next_back());
+        newest.is_none_or(|newest| *newest < id)
+    }
+
+    /// A rollout, or why there is none.
+    pub(crate) fn known(&self, id: RolloutId) -> Result<&Header, Refusal> {
+        self.header(id).ok_or_else(|| match self.dropped.get(&id) {
+            Some(dropped) => Refusal::Dropped(Box::new(dropped.clone())),
+            None => Refusal::NoRollout(id),
+        })
+    }
+
+    /// A rollout is not kept any more.
+    pub(crate) fn forget(&mut self, dropped: Dropped) {
+        if let Some(header) = self.rollouts.remove(&dropped.rollout) {
+            if let Some(release) = header.release {
+                self.members.remove(&(release, header.service.clone()));
+            }
+            if let Some(service) = self.services.get_mut(&header.service) {
+                service.promoted.remove(&dropped.rollout);
+                service.reversed.retain(|of, by| *of != dropped.rollout && *by != dropped.rollout);
+            }
+        }
+        self.dropped.insert(dropped.rollout, dropped);
+    }
+
+    /// Rollouts that are not kept any more, the oldest first.
+    pub(crate) fn all_dropped(&self) -> Vec<Dropped> {
+        self.dropped.values().cloned().collect()
+    }
+
+    /// How many rollouts of a service, or of all, are not kept any more.
+    pub(crate) fn count_dropped(&self, service: &str) -> usize {
+        let of = |dropped: &&Dropped| service.is_empty() || dropped.service.as_str() == service;
+        self.dropped.values().filter(of).count()
+    }
+
+    /// Rollouts that something else refers to: what runs on a host, hosts that missed one, bad marks, releases.
+    pub(crate) fn needed(&self) -> BTreeSet<RolloutId> {
+        let mut needed: BTreeSet<_> = self.members.values().copied().collect();
+        for (name, service) in &self.services {
+            needed.extend(self.promoted(name).map(|promoted| promoted.rollout));
+            needed.extend(service.active);
+            needed.extend(service.hosts.values().map(|host| host.rollout));
+            needed.extend(service.missed.values().flatten());
+            needed.extend(service.bad.values().map(|mark| mark.rollout));
+        }
+        needed
     }
 
     /// Rollouts, the newest first.

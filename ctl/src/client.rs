@@ -239,12 +239,22 @@ impl Client {
 
     /// Rollouts, the newest first.
     pub(crate) async fn rollouts(&self, service: Option<&str>, limit: u32) -> Result<Vec<Report>> {
+        self.history(service, limit).await.map(|(rollouts, _)| rollouts)
+    }
+
+    /// Rollouts, the newest first, and how many more are not kept any more.
+    pub(crate) async fn history(
+        &self,
+        service: Option<&str>,
+        limit: u32,
+    ) -> Result<(Vec<Report>, u32)> {
         let request =
             v1::ListRolloutsRequest { service: service.unwrap_or_default().to_owned(), limit };
         let reply = self.inner.clone().list_rollouts(within(ASKING, request)).await;
         let reply = self.asked(reply).await?;
         let read = |json: &String| Ok(from_json("report_json", json)?);
-        reply.report_json.iter().map(read).collect()
+        let rollouts = reply.report_json.iter().map(read).collect::<Result<_>>()?;
+        Ok((rollouts, reply.dropped))
     }
 
     /// The fleet.

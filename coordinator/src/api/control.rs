@@ -19,9 +19,7 @@ use tonic::{Request, Response, Status};
 use super::{authorise::operator, wire::invalid};
 use crate::{
     enrolment::Enrolment,
-    planner,
-    refusal::Refusal,
-    releases,
+    planner, releases,
     rollback::{self, Demand, What},
     rollouts::{Rollouts, Sight},
     starter::{self, Wish},
@@ -216,9 +214,7 @@ impl Control for ControlApi {
         operator(&request)?;
         let asked = request.into_inner();
         let id = rollout(&asked.rollout)?;
-        if self.rollouts.book().header(id).is_none() {
-            return Err(Refusal::NoRollout(id).into());
-        }
+        self.rollouts.book().known(id)?;
         let (watcher, sights) = mpsc::channel(SIGHTS);
         self.rollouts.tasks.spawn(Arc::clone(&self.rollouts).watch(id, asked.after, watcher));
         let replies = ReceiverStream::new(sights).map(|sight| Ok(reply(sight?)));
@@ -243,7 +239,8 @@ impl Control for ControlApi {
         for id in ids {
             report_json.push(to_json(&self.rollouts.summary(id).await?));
         }
-        Ok(Response::new(v1::ListRolloutsReply { report_json }))
+        let dropped = self.rollouts.book().count_dropped(&asked.service) as u32;
+        Ok(Response::new(v1::ListRolloutsReply { report_json, dropped }))
     }
 
     async fn list_hosts(

@@ -152,7 +152,7 @@ impl Rollouts {
                 None => {
                     let end = {
                         let book = self.book();
-                        let header = book.header(id).ok_or(Refusal::NoRollout(id))?;
+                        let header = book.known(id)?;
                         header.end.clone()
                     };
                     if let Some(end) = end {
@@ -181,7 +181,7 @@ impl Rollouts {
         if let Some(active) = self.find(id) {
             return Ok(Arc::clone(&active.plan));
         }
-        let hash = self.book().header(id).ok_or(Refusal::NoRollout(id))?.plan.clone();
+        let hash = self.book().known(id)?.plan.clone();
         Ok(Arc::new(self.journal.plan(&hash).await?))
     }
 }

@@ -133,7 +133,7 @@ impl Rollouts {
     ) -> Result<(), Refusal> {
         let Some(active) = self.find(id) else {
             let book = self.book();
-            let header = book.header(id).ok_or(Refusal::NoRollout(id))?;
+            let header = book.known(id)?;
             let state = header.end.as_ref().map(|end| &end.summary.state);
             return Err(Refusal::Rejected(match (state, &verb) {
                 (_, Verb::Rollback) => {

@@ -12,7 +12,11 @@ use crate::{files, ports::StoreError};
 
 /// SHA-256 of `text`, in hexadecimal.
 pub(crate) fn hash(text: &str) -> String {
-    Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect()
+    hexadecimal(&Sha256::digest(text))
+}
+
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A directory of documents.

@@ -8,7 +8,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
 
 use super::{
-    BadMark, Batch, End, Header, HostRecord, Key, ReleaseRecord, TokenRecord,
+    BadMark, Batch, End, Header, HostRecord, Key, ReleaseRecord, TokenRecord, hash,
+    keep::Lately,
     value::{decode, encode},
 };
 use crate::ports::{Shortage, Store, StoreError};
@@ -21,6 +22,7 @@ const PAGE: usize = 512;
 pub struct Journal {
     store: Arc<dyn Store>,
     epoch: Epoch,
+    lately: Arc<Lately>,
 }
 
 impl Journal {
@@ -35,7 +37,7 @@ impl Journal {
         let epoch = Epoch((last.0 + 1).max(seconds));
         let value = encode(&key, &epoch)?;
         store.commit(Batch::default().expect(key.clone(), before).put(key, value)).await?;
-        Ok(Self { store, epoch })
+        Ok(Self { store, epoch, lately: Arc::default() })
     }
 
     /// This reign's number.
@@ -55,8 +57,16 @@ impl Journal {
         self.store.shortage().await
     }
 
+    pub(super) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    pub(super) fn lately(&self) -> &Lately {
+        &self.lately
+    }
+
     /// A batch that only the present reign can write.
-    fn batch(&self) -> Result<Batch, StoreError> {
+    pub(super) fn batch(&self) -> Result<Batch, StoreError> {
         let key = Key::epoch();
         let value = encode(&key, &self.epoch)?;
         Ok(Batch::default().expect(key, Some(value)))
@@ -67,7 +77,7 @@ impl Journal {
         bytes.map(|bytes| decode(&key, &bytes)).transpose()
     }
 
-    async fn all<T: DeserializeOwned>(&self, prefix: Key) -> Result<Vec<T>, StoreError> {
+    pub(super) async fn all<T: DeserializeOwned>(&self, prefix: Key) -> Result<Vec<T>, StoreError> {
         let mut found = Vec::new();
         let mut after = None;
         loop {
@@ -91,6 +101,8 @@ impl Journal {
 
     async fn save_document<T: Serialize>(&self, document: &T) -> Result<String, StoreError> {
         let text = serde_json::to_string(document).map_err(StoreError::failed)?;
+        // Whoever forgets documents meanwhile leaves this one.
+        drop(self.lately.note(&hash(&text)).await);
         self.store.save_document(text).await
     }
 

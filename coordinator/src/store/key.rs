@@ -41,6 +41,12 @@ impl Key {
         Self(bytes)
     }
 
+    /// Its tree, and where in it.
+    pub(super) fn parts(&self) -> Option<(&str, &[u8])> {
+        let slash = self.0.iter().position(|byte| *byte == b'/')?;
+        Some((std::str::from_utf8(&self.0[..slash]).ok()?, &self.0[slash + 1..]))
+    }
+
     fn tree(name: &str) -> Self {
         Self(format!("{name}/").into_bytes())
     }
@@ -71,7 +77,7 @@ impl Key {
         Self::tree("meta").text("epoch")
     }
 
-    pub(super) fn next_rollout() -> Self {
+    pub(in crate::store) fn next_rollout() -> Self {
         Self::tree("meta").text("next-rollout")
     }
 
@@ -123,11 +129,20 @@ impl Key {
         Self::bad_versions().text(service.as_str()).text(" ").text(version.as_str())
     }
 
+    pub(super) fn all_dropped() -> Self {
+        Self::tree("dropped")
+    }
+
+    pub(super) fn dropped(rollout: RolloutId) -> Self {
+        Self::all_dropped().number(rollout.0)
+    }
+
+    pub(super) fn late_of(rollout: RolloutId) -> Self {
+        Self::tree("late").number(rollout.0)
+    }
+
     pub(super) fn late(host: &HostName, command: CommandId) -> Self {
-        Self::tree("late")
-            .number(command.rollout.0)
-            .number(command.number.into())
-            .text(host.as_str())
+        Self::late_of(command.rollout).number(command.number.into()).text(host.as_str())
     }
 
     pub(super) fn hosts() -> Self {

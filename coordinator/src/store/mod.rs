@@ -8,27 +8,34 @@
 //!                                                                                             simulation)
 //! ```
 
+mod archive;
+mod backup;
 mod batch;
+mod check;
 mod documents;
 mod entry;
 mod etcd;
 mod guarded;
 mod journal;
+mod keep;
 mod key;
 mod memory;
 mod sled;
 mod value;
 mod words;
 
+pub use archive::{Archive, ArchiveError, Item, Lines};
+pub use backup::{BackupError, Contents, backup};
 pub use batch::{Batch, Write};
 pub use entry::Entry;
+pub use check::{Checked, check};
 pub use etcd::{EtcdStore, Fence};
 pub use journal::Journal;
 pub use key::Key;
 pub use memory::MemoryStore;
-pub use sled::{DEFAULT_FLOOR, OpenError, SledStore};
+pub use sled::{DEFAULT_FLOOR, OpenError, Restored, SledStore};
 pub use value::LIMIT as VALUE_LIMIT;
-pub use words::{BadMark, End, Header, HostRecord, ReleaseRecord, TokenRecord};
+pub use words::{BadMark, Dropped, End, Header, HostRecord, ReleaseRecord, TokenRecord};
 
 pub(crate) use documents::hash;
 pub(crate) use etcd::Layout;

@@ -1,9 +1,12 @@
 //! What is stored besides records, plans and reports.
 
+use std::fmt;
+
 use dv_types::{
     HostName, Labels, ReleaseId, ReleaseName, Report, RolloutId, ServiceName, Timestamp, Version,
     plan::Kind,
     release::{Course, Ending},
+    report::State,
 };
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +81,43 @@ pub struct ReleaseRecord {
     /// How it ended, and when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<(Ending, Timestamp)>,
+}
+
+/// What is left of a rollout that was dropped, because it was old and nothing needed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// Its number.
+    pub rollout: RolloutId,
+    /// The service.
+    pub service: ServiceName,
+    /// The version that went out, or that hosts went back to.
+    pub version: Version,
+    /// Why it was made.
+    pub kind: Kind,
+    /// When it was made.
+    pub created: Timestamp,
+    /// How it ended.
+    pub state: State,
+    /// When it was dropped.
+    pub dropped: Timestamp,
+    /// Whether its records are gone.
+    #[serde(default)]
+    pub cleared: bool,
+}
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rollout, service, version, created, dropped, .. } = self;
+        let ended = match &self.state {
+            State::Ended(verdict) => verdict.to_string(),
+            _ => "ended".to_owned(),
+        };
+        let (created, dropped) = (created.strftime("%Y-%m-%d"), dropped.strftime("%Y-%m-%d"));
+        write!(
+            f,
+            "{rollout} ({version} of {service}, begun {created}, {ended}) was dropped on {dropped}"
+        )
+    }
 }
 
 /// A version that was rolled back, and needs force to go out again.

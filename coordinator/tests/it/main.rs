@@ -14,6 +14,8 @@ mod program;
 mod recovery;
 mod reign;
 mod release;
+mod retention;
 mod rollout;
 mod store;
 mod support;
+mod upkeep;

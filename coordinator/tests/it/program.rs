@@ -25,12 +25,12 @@ fn program(directory: &Path, config: &str) -> Command {
     command
 }
 
-fn config(directory: &Path) -> String {
+pub(super) fn config(directory: &Path) -> String {
     format!("listen: 127.0.0.1:0\nstate_dir: {}\n", directory.join("state").display())
 }
 
 /// Starts it, and waits for what it tells systemd.
-fn ready(directory: &Path) -> (Child, String) {
+pub(super) fn ready(directory: &Path) -> (Child, String) {
     let (child, socket) = started(directory, program(directory, &config(directory)));
     let told = told(&socket);
     fs::remove_file(directory.join("notify")).unwrap();
@@ -51,7 +51,7 @@ fn told(socket: &UnixDatagram) -> String {
     String::from_utf8_lossy(&buffer[..length]).into_owned()
 }
 
-fn end(mut child: Child) -> (Option<i32>, String) {
+pub(super) fn end(mut child: Child) -> (Option<i32>, String) {
     let pid = Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     let mut said = String::new();

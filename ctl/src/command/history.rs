@@ -11,7 +11,7 @@ pub(crate) async fn run(
     limit: u32,
     output: &Output,
 ) -> Result<Exit> {
-    let rollouts = client.rollouts(service.map(ServiceName::as_str), limit).await?;
+    let (rollouts, dropped) = client.history(service.map(ServiceName::as_str), limit).await?;
     if output.json() {
         output.document(&rollouts)?;
     } else {
@@ -19,6 +19,10 @@ pub(crate) async fn run(
         let releases = client.releases(service.map(ServiceName::as_str), limit).await?;
         let mut lines = display::release::history(&releases, now);
         lines.extend(display::history::history(&rollouts, now));
+        if dropped > 0 {
+            lines
+                .push(format!("{dropped} older ones are not kept any more (keep_rollouts)").into());
+        }
         output.lines(&lines)?;
     }
     Ok(Exit::Succeeded)

@@ -415,7 +415,7 @@ impl Control for Service {
     ) -> Result<Response<v1::ListRolloutsReply>, Status> {
         self.asked(format!("list {:?}", request.into_inner().service))?;
         let report_json = self.script.list.lock().unwrap().iter().map(to_json).collect();
-        Ok(Response::new(v1::ListRolloutsReply { report_json }))
+        Ok(Response::new(v1::ListRolloutsReply { report_json, dropped: 0 }))
     }
 
     async fn list_hosts(

@@ -1092,6 +1092,9 @@ pub struct ListRolloutsReply {
     /// Report without hosts, one each.
     #[prost(string, repeated, tag = "1")]
     pub report_json: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// So many more there were, and are not kept any more.
+    #[prost(uint32, tag = "2")]
+    pub dropped: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListHostsRequest {}

@@ -71,6 +71,11 @@ impl FromStr for Span {
             return Ok(Self::ZERO);
         }
         let invalid = || InvalidSpan(value.to_owned());
+        if let Some(days) = value.trim().strip_suffix('d') {
+            // Of 24 hours.
+            let days: u64 = days.trim_end().parse().map_err(|_| invalid())?;
+            return days.checked_mul(24 * 60 * 60).map(Self::from_secs).ok_or_else(invalid);
+        }
         let signed: SignedDuration = value.parse().map_err(|_| invalid())?;
         Duration::try_from(signed).map(Self).map_err(|_| invalid())
     }
@@ -122,6 +127,7 @@ mod tests {
             ("250ms", 250),
             ("0s", 0),
             ("0", 0),
+            ("90d", 90 * 86_400_000),
         ] {
             assert_eq!(text.parse(), Ok(Span::from_millis(millis)), "{text}");
         }

@@ -5,6 +5,7 @@ mod copies;
 mod cure;
 mod mark;
 mod open;
+mod restore;
 mod room;
 mod view;
 mod writer;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use futures_util::{StreamExt as _, stream};
 
+pub use self::restore::Restored;
 use self::{view::Views, writer::Writer};
 use super::{Batch, Key, documents::Documents};
 use crate::ports::{Entries, Shortage, Snapshot, Store, StoreError, Stored};
@@ -24,6 +26,11 @@ pub struct OpenError {
     directory: PathBuf,
     why: String,
 }
+
+/// A backup can't be restored.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing was restored: {0}")]
+pub struct RestoreError(String);
 
 /// sled for what is small, files for documents. sled is opened and written here and nowhere else.
 #[derive(Debug)]
@@ -51,6 +58,18 @@ impl SledStore {
         let writer = Writer::start(opened, views.clone(), state_dir);
         let writer = writer.map_err(|why| refuse(why.to_string()))?;
         Ok(Self { db, writer, views, documents, state_dir: state_dir.to_owned(), floor })
+    }
+}
+
+impl SledStore {
+    /// Puts a backup in the place of what `state_dir` holds; where that is something, only if `replace` says so. What was
+    /// there is moved aside.
+    pub fn restore(
+        state_dir: &Path,
+        from: impl std::io::BufRead,
+        replace: bool,
+    ) -> Result<Restored, RestoreError> {
+        restore::restore(state_dir, from, replace).map_err(RestoreError)
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     compact, copies,
     cure::{Cure, cure},
     mark::{Mark, State},
-    room,
+    restore, room,
 };
 use crate::files;
 
@@ -38,11 +38,19 @@ pub(super) fn open(state_dir: &Path) -> Result<Opened, String> {
     files::private_directory(state_dir).map_err(|why| why.to_string())?;
     let lock = lock(state_dir)?;
     let directory = state_dir.join("store");
+    restore::ended(state_dir)?;
     compact::settle(state_dir).map_err(|why| format!("{}: {why}", state_dir.display()))?;
     room::enough_to_open(state_dir)?;
     let cure = cure(state_dir);
 
     let mark = Mark::read(state_dir)?;
+    if mark.is_none() && !directory.exists() && state_dir.join("identity").exists() {
+        return Err(format!(
+            "it is gone, and the coordinator's identity is still there. Nothing was begun anew. To go on from a backup: \
+             `dv-coordinator restore FILE --replace`. To begin with nothing, make the directory {}",
+            directory.display()
+        ));
+    }
     let write = |mark: &Mark| mark.write(state_dir).map_err(|why| why.to_string());
     if let Some(mark) = mark.as_ref().filter(|mark| mark.state == State::Open && directory.exists())
     {
@@ -117,7 +125,7 @@ impl Progress {
 
 /// Takes the state directory for this program alone.
 #[expect(clippy::disallowed_methods, reason = "nothing runs yet that would wait for this")]
-fn lock(state_dir: &Path) -> Result<File, String> {
+pub(super) fn lock(state_dir: &Path) -> Result<File, String> {
     let path = state_dir.join("lock");
     let why = |why: std::io::Error| format!("{}: {why}", path.display());
     let file =
