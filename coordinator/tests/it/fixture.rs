@@ -87,7 +87,8 @@ async fn load(file: &Path) -> MemoryStore {
 #[tokio::test]
 async fn what_earlier_versions_wrote_is_read_replayed_and_reported() {
     let files = fs::read_dir(DATA).unwrap().map(|file| file.unwrap().path());
-    let files: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "dvbackup")).collect();
+    let files: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|e| e == "dvbackup")).collect();
     assert!(!files.is_empty());
     for file in files {
         let store = load(&file).await;

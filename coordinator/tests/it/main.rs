@@ -4,6 +4,7 @@
 
 mod authorisation;
 mod enrolment;
+mod fixture;
 mod fleet;
 mod follow;
 mod gates;

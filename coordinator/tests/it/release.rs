@@ -59,13 +59,13 @@ fn shop(version: &str) -> Release {
 }
 
 /// `db`, then `api`.
-fn pair(version: &str) -> Release {
+pub(super) fn pair(version: &str) -> Release {
     let members = vec![member("db", version, &[]), member("api", version, &["db"])];
     Release { name: "pair".parse().unwrap(), members }
 }
 
 /// Irreversible, as far as the manifest says, and with no way down.
-fn migrate() -> Step {
+pub(super) fn migrate() -> Step {
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
     Step::Migrate(MigrateStep {
         check: words("/usr/bin/db heads"),
@@ -118,7 +118,7 @@ async fn held_by(site: &Site, release: &str) -> String {
 }
 
 /// Brings the first version out everywhere, so that there is something to go back to.
-async fn first(operator: &mut Control, release: &Release) {
+pub(super) async fn first(operator: &mut Control, release: &Release) {
     let id = begin(operator, release).await.unwrap();
     assert_eq!(ended(operator, &id).await.ending, Some(Ending::Succeeded));
 }

@@ -20,4 +20,5 @@ pub mod disk;
 pub mod kills;
 pub mod machine;
 pub mod rig;
+pub mod speed;
 pub mod workload;

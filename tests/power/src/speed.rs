@@ -46,7 +46,7 @@ fn shipped(directory: &Path, each: Duration) -> Result<f64, String> {
     let (began, mut count) = (Instant::now(), 0_u32);
     while began.elapsed() < each {
         let mut batch = sled::Batch::default();
-        batch.insert(&count.to_be_bytes(), &[b'x'; VALUE]);
+        batch.insert(&count.to_be_bytes(), vec![b'x'; VALUE]);
         db.apply_batch(batch).map_err(|why| why.to_string())?;
         db.flush().map_err(|why| why.to_string())?;
         count += 1;

@@ -5,12 +5,14 @@ use std::{
     io::{self, BufRead as _},
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use dv_power::{
     cuts::{Shown, cuts},
     kills::kills,
     machine,
+    speed::{Speed, speed},
     workload::Kind,
 };
 
@@ -19,6 +21,7 @@ power check                           whether this machine can have a disk whose
 power cuts [COUNT [SEED]]             cut the power while the store writes; 100 times
 power shipped-cuts [COUNT [SEED]]     the same with sled as it is shipped, which loses something
 power kills [COUNT [SEED]]            kill -9 while the store writes; 200 times
+power speed [SECONDS]                 commits per second, with and without what makes them durable
 power writer KIND DIRECTORY FIRST     write for ever (store, shipped), and tell what was acknowledged
 power verify KIND DIRECTORY           look for what standard input says was acknowledged
 ";
@@ -48,6 +51,10 @@ fn main() -> ExitCode {
         ["kills", ref rest @ ..] => {
             many(rest, 200, |count, seed| kills(&own()?, Kind::Store, count, seed))
         }
+        ["speed"] => speeds(5),
+        ["speed", seconds] => {
+            seconds.parse().map_err(|why| format!("{seconds}: {why}")).and_then(speeds)
+        }
         ["writer", kind, directory, first] => known(kind).and_then(|kind| {
             kind.write(Path::new(directory), first.parse().map_err(|why| format!("{why}"))?)
         }),
@@ -67,6 +74,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn speeds(seconds: u64) -> Result<(), String> {
+    let Speed { shipped, alone, many } = speed(Duration::from_secs(seconds))?;
+    println!("sled as it is shipped, one thread   {shipped:>9.0} commits/s");
+    println!("the store, one caller              {alone:>9.0} commits/s  {:.2}", alone / shipped);
+    println!("the store, 64 callers              {many:>9.0} commits/s  {:.2}", many / shipped);
+    Ok(())
 }
 
 fn own() -> Result<PathBuf, String> {
