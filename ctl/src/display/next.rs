@@ -84,6 +84,7 @@ fn ended(report: &Report, verdict: Verdict) -> Vec<String> {
         }),
         (Verdict::Succeeded, false) => {
             all.extend(left_out(report));
+            all.extend(follows(report));
             if let Kind::Reversal { .. } = report.kind {
                 all.push(format!(
                     "{} counts as bad now: starting it again needs --force and --reason",
@@ -147,6 +148,12 @@ fn ended(report: &Report, verdict: Verdict) -> Vec<String> {
         }
     }
     all
+}
+
+/// What becomes of hosts that were out of reach.
+fn follows(report: &Report) -> Option<String> {
+    let away = report.hosts.iter().any(|host| host.phase == Phase::Unreachable);
+    away.then(|| "What was out of reach follows by itself when it is back.".to_owned())
 }
 
 /// Hosts that a rollout that succeeded went by.

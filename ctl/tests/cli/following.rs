@@ -84,6 +84,23 @@ fn success_is_0() {
     assert_eq!(fake.asked()[0], r#"start v2 force=false reason="" plan="""#);
 }
 
+/// What users of other tools asked for: who was offline is skipped, and listed at the end.
+#[test]
+fn who_was_out_of_reach_is_listed_at_the_end() {
+    let fake = Fake::new();
+    let phases = [Phase::Healthy, Phase::Healthy, Phase::Unreachable];
+    let journal = Journal::new(ID)
+        .then(0, Fact::WaveStarted { wave: 0 })
+        .healthy(0, "web1")
+        .healthy(10, "web2")
+        .ended(Verdict::Succeeded, false);
+    let report = report(ID, &plan(), ended(Verdict::Succeeded), &phases);
+    fake.scene("r42", Scene::new(plan(), journal.records, report));
+    let shown = call(&fake, &["rollout", "watch", "r42", "-q"]);
+    let last = ["Not on v2: web3 (unreachable)", "follows by itself when it is back"];
+    assert!(last.iter().all(|line| shown.contains(line)), "{shown}");
+}
+
 #[test]
 fn quiet_prints_the_summary_only() {
     let fake = Fake::new();

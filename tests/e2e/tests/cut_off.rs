@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dv_e2e::{
+    bed::{HOSTS, POLICY},
     held::{hold, in_the_middle_of_its_restart, release},
     manifest::Shape,
     scenario::Scenario,
@@ -10,6 +11,7 @@ use dv_e2e::{
 };
 use dv_types::{
     Report,
+    plan::Kind,
     record::Verdict,
     report::{Phase, State},
 };
@@ -119,4 +121,45 @@ fn said_of(
     let report = scenario.report();
     let found = report.hosts.iter().find(|h| h.name.as_str() == host).expect("it is in the plan");
     if said(found) { Ok(report) } else { Err(format!("{found:?}")) }
+}
+
+/// Enrolled first and set up afterwards, as people do.
+#[test]
+fn a_new_host_joins_at_the_version_that_the_service_is_at_when_it_is_ready() {
+    let scenario = Scenario::begin("joins");
+    let group = scenario.service.as_str();
+    let enrol = |name: &str| {
+        let zone = HOSTS.iter().find(|(host, _)| *host == name).expect("a host").1;
+        let labels = [("role", "web"), ("zone", zone), ("group", group)];
+        let token = scenario.dvctl.token(name, &labels).expect("a token");
+        let enrol = "dv-agent enrol --token-file -";
+        scenario.host(name).exec_with(&["sh", "-c", enrol], token.as_bytes()).ok();
+        scenario.host(name).exec(&["systemctl", "restart", "dv-agent.service"]).ok();
+        until(SOON, &format!("{name} to be back"), || scenario.dvctl.all_connected());
+    };
+    enrol("h4");
+    let manifest = scenario.manifest(Shape::Unit).hosts(&format!("labels: {{group: {group}}}"));
+    scenario.rollout(&manifest, "v2").exits(0);
+
+    let host = scenario.host("h5");
+    host.write("/etc/dv-agent/policy.yaml", "units: []\n").expect("written");
+    enrol("h5");
+    // What it lacks is said, and no failed rollout tells of it.
+    until(SOON, "the coordinator to say why h5 waits", || {
+        let log = ["journalctl", "--unit", "dv-coordinator", "--lines", "200", "--no-pager"];
+        let log = scenario.bed.coordinator.exec(&log).stdout;
+        let said = log.lines().any(|line| line.contains("held back"));
+        if said { Ok(()) } else { Err("nothing is said") }
+    });
+    assert_eq!(scenario.report().hosts[0].name.as_str(), "h4");
+    host.write("/etc/dv-agent/policy.yaml", POLICY).expect("written");
+    let joined = until(SOON, "h5 to join", || {
+        let report = scenario.report();
+        match (&report.kind, &report.state) {
+            (Kind::CatchUp { .. }, State::Ended(Verdict::Succeeded)) => Ok(report),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    assert_eq!((joined.hosts.len(), joined.hosts[0].name.as_str()), (1, "h5"));
+    assert_eq!(scenario.versions(Shape::Unit), ["v1", "v1", "v1", "v2", "v2"]);
 }

@@ -166,11 +166,13 @@ impl Fault {
     }
 
     /// It is over. What a host needs to be whole again beyond that, [`Scenario::heal`] does.
-    pub(super) fn heal(self, scenario: &Scenario) {
+    pub(super) fn heal(self, scenario: &Scenario, shape: Shape) {
         let host = |n: usize| &scenario.bed.hosts[n];
         let coordinator = &scenario.bed.coordinator;
         match self {
-            Self::AgentKilled(_) | Self::CoordinatorKilled | Self::ServiceKilled(_) => {}
+            Self::AgentKilled(_) | Self::CoordinatorKilled => {}
+            // Its unit is not restarted by systemd. Where dv has done that already, it is no start.
+            Self::ServiceKilled(n) => drop(host(n).exec(&["systemctl", "start", shape.unit()])),
             Self::HostPaused(n) => unpause(host(n)),
             Self::CoordinatorPaused => unpause(coordinator),
             Self::HostCutOff(n) => host(n).plug_in(),

@@ -90,7 +90,7 @@ pub(super) fn play(scenario: &Scenario, plan: &Plan) -> Result<Played, String> {
                 thread::sleep(timed.after);
                 timed.fault.strike(scenario, plan.shape);
                 thread::sleep(timed.lasts);
-                timed.fault.heal(scenario);
+                timed.fault.heal(scenario, plan.shape);
             });
         }
         to_its_end(scenario, &manifest.service, before)
