@@ -1,4 +1,6 @@
-//! `dv-sim run --seeds 0..10000`, `dv-sim replay SEED`.
+//! `dv-sim run --seeds 0..10000`, `dv-sim replay SEED`, `dv-sim hunt`.
+
+mod hunt;
 
 use std::{
     ops::Range,
@@ -34,6 +36,15 @@ enum Command {
         #[arg(long, default_value_t = 10)]
         failures: usize,
     },
+    /// Plant known bugs, one at a time, and say which invariant catches each.
+    Hunt {
+        /// Among these seeds each must be caught.
+        #[arg(long, value_name = "FROM..TO", default_value = "0..5000")]
+        seeds: String,
+        /// This bug only.
+        #[arg(long)]
+        bug: Option<String>,
+    },
     /// Play one seed, and tell what happens step by step.
     Replay {
         /// The seed.
@@ -50,6 +61,14 @@ fn range(text: &str) -> Result<Range<u64>, String> {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run { seeds, jobs, failures } => run(seeds, jobs, failures),
+        Command::Hunt { seeds, bug } => match hunt::hunt(&seeds, bug.as_deref()) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(why) => {
+                eprintln!("dv-sim: {why}");
+                ExitCode::FAILURE
+            }
+        },
         Command::Replay { seed } => replay(seed),
     }
 }

@@ -148,11 +148,11 @@ impl Operator {
                 continue;
             };
             let verb = match self.chance.between(0, 19) {
-                0 => {
+                0 if self.chance.coin() => {
                     self.roll_back().await;
                     None
                 }
-                1 => Some(Verb::Abort),
+                1 if self.chance.coin() => Some(Verb::Abort),
                 2..4 => Some(Verb::Pause),
                 4..6 if !report.hosts.is_empty() => {
                     let host = self.chance.pick(&report.hosts).name.clone();

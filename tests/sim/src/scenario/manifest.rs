@@ -88,8 +88,8 @@ fn strategy(chance: &mut Chance, hosts: u64) -> Value {
         1 => strategy["max_parallel"] = json!(chance.between(1, hosts)),
         _ => {}
     }
-    if chance.hit(250) {
-        strategy["confirm_within"] = json!(seconds(chance, 60, 240));
+    if chance.hit(300) {
+        strategy["confirm_within"] = json!(seconds(chance, 20, 180));
     }
     strategy
 }
