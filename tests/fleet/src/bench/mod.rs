@@ -54,6 +54,8 @@ struct Floor {
     handshakes: Duration,
     /// One echo over all streams: the median.
     echo: Duration,
+    /// Its processor time for one echo: the mean.
+    busy: Duration,
     /// Resident bytes for each connection.
     memory: f64,
 }
@@ -135,6 +137,7 @@ async fn floor(wish: &Wish, coordinator: &Coordinator, enrolled: &[Enrolled]) ->
     tokio::time::sleep(SETTLED).await;
     let memory = process::resident(Some(bare.pid()))?.saturating_sub(before) as f64;
     let mut echoes = Vec::new();
+    let idle = process::processor_time(Some(bare.pid()))?;
     for round in 0..wish.rounds {
         let (count, took) = bare.echo(&command(round))?;
         if count != wish.hosts {
@@ -142,7 +145,8 @@ async fn floor(wish: &Wish, coordinator: &Coordinator, enrolled: &[Enrolled]) ->
         }
         echoes.push(took);
     }
-    Ok(Floor { handshakes, echo: median(&mut echoes), memory: memory / wish.hosts as f64 })
+    let busy = (process::processor_time(Some(bare.pid()))? - idle) / wish.rounds as u32;
+    Ok(Floor { handshakes, echo: median(&mut echoes), busy, memory: memory / wish.hosts as f64 })
 }
 
 /// As long as the command that the coordinator sends.
