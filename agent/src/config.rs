@@ -5,14 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use dv_proto::Addresses;
 use serde::Deserialize;
 
 /// The configuration file, `/etc/dv-agent/agent.yaml`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where the coordinator is: `host:port`.
-    pub coordinator: String,
+    /// Where the coordinator is: `host:port`, or a list of such addresses where there are several.
+    pub coordinator: Addresses,
     /// Where the agent keeps its identity and its ledger.
     #[serde(default = "state_dir")]
     pub state_dir: PathBuf,

@@ -454,14 +454,14 @@ async fn no_word_is_said_to_a_stranger() {
     let mut coordinator = Coordinator::start().await;
     let mut impostor = Coordinator::start().await;
     let mut host = Host::enrolled(&coordinator, SCRIPTS);
-    host.config.coordinator = impostor.address.clone();
+    host.config.coordinator = (&*impostor.address).into();
     let agent = host.start();
     impostor.turned_away().await;
     agent.crash();
 
     // And a coordinator hears nobody without a certificate of its own CA.
     let mut host = Host::enrolled(&impostor, SCRIPTS);
-    host.config.coordinator = coordinator.address.clone();
+    host.config.coordinator = (&*coordinator.address).into();
     fs::write(host.config.state_dir.join("identity/ca.pem"), coordinator.authority.ca()).unwrap();
     let _agent = host.start();
     coordinator.turned_away().await;
@@ -514,7 +514,7 @@ async fn another_coordinator_is_another_life() {
     agent.crash();
 
     let mut second = Coordinator::start().await;
-    host.config.coordinator = second.address.clone();
+    host.config.coordinator = (&*second.address).into();
     enrol(&host.config, &second.token(), None).await.unwrap();
     let _agent = host.start();
     let mut session = second.welcomed(1).await;

@@ -10,7 +10,12 @@ use std::{
 use dv_types::{Size, Span};
 use serde::Deserialize;
 
-use crate::{forge::ForgeConfig, monitor::PrometheusConfig, store::DEFAULT_FLOOR};
+use crate::{
+    forge::ForgeConfig,
+    leader::{EtcdConfig, Place},
+    monitor::PrometheusConfig,
+    store::DEFAULT_FLOOR,
+};
 
 /// In seconds.
 const DAY: u64 = 24 * 60 * 60;
@@ -24,7 +29,7 @@ const OWN: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 pub struct Config {
     /// Where agents and operators connect to.
     pub listen: SocketAddr,
-    /// Where the coordinator keeps its store and its identity.
+    /// Where the coordinator keeps its identity, and its store where that is not in etcd.
     pub state_dir: PathBuf,
     /// A rollout is kept so long after its end; longer, where something needs it.
     pub keep_rollouts: Span,
@@ -32,6 +37,10 @@ pub struct Config {
     pub backup_every: Span,
     /// Nothing new begins when less than this is free on the disk of `state_dir`.
     pub min_free: Size,
+    /// Where the store is: `sled`, or `etcd://host:port,host:port/prefix`.
+    pub store: Place,
+    /// How etcd is spoken to.
+    pub etcd: EtcdConfig,
     /// The names and addresses by which agents and operators dial it; its certificate carries them, besides this
     /// machine's own.
     pub names: Vec<String>,
@@ -57,6 +66,8 @@ impl Default for Config {
             keep_rollouts: Span::from_secs(90 * DAY),
             backup_every: Span::from_secs(DAY),
             min_free: Size(DEFAULT_FLOOR),
+            store: Place::Sled,
+            etcd: EtcdConfig::default(),
             names: Vec::new(),
             heartbeat: Span::from_secs(10),
             forges: BTreeMap::new(),
@@ -119,6 +130,7 @@ impl Config {
         if let Some(name) = config.names.iter().find(|name| name.is_empty() || name.contains('/')) {
             return Err(format!("names: {name:?} is neither a host name nor an address"));
         }
+        config.etcd.check(&config.store).map_err(|why| format!("etcd.{why}"))?;
         for (name, forge) in &config.forges {
             forge.check().map_err(|why| format!("forges.{name}.{why}"))?;
         }
@@ -190,6 +202,8 @@ mod tests {
             ("keep_rollouts: 3h", "at least 1d"),
             ("backup_every: 1s", "at least 1m"),
             ("min_free: much", "min_free"),
+            ("store: etcd://here", "etcd1.example.com:2379"),
+            ("etcd: {lease: 1s}", "etcd.lease"),
             ("forges: {main: {kind: svn}}", "svn"),
             ("forges: {main: {kind: gitea}}", "forges.main.url"),
             ("forges: {main: {kind: gitlab, url: git.example.com}}", "forges.main.url"),

@@ -1,4 +1,4 @@
-//! A reign, served: over TCP and TLS, with an identity in files, until it is stopped.
+//! A coordinator, served: over TCP and TLS, with an identity in files, until it is stopped.
 
 use std::{
     io,
@@ -8,20 +8,17 @@ use std::{
     time::Duration,
 };
 
-use dv_proto::v1::{
-    agent_link_server::AgentLinkServer, control_server::ControlServer,
-    enrolment_server::EnrolmentServer,
-};
 use dv_types::Timestamp;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
+use tonic::{service::Routes, transport::Server};
 
 use crate::{
     config::Config,
     identity::{Authority, IdentityError, context_file, renew_context, tls::ServerTls},
+    leader::{AuthorityError, Cluster},
+    office::{Means, Office},
     ports::{Clock, Store, StoreError},
-    reign::Reign,
     server,
 };
 
@@ -46,6 +43,9 @@ pub enum StartError {
     /// Its identity can't be used.
     #[error("the coordinator's identity can't be used: {0}")]
     Identity(#[from] IdentityError),
+    /// Its certificate authority is not the fleet's.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
     /// Its store can't be used.
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -63,13 +63,18 @@ pub enum Down {
          broken. Rollouts go on at the next start"
     )]
     Store(StoreError),
+    /// It was the leader, and is not any more.
+    #[error(
+        "it leads no longer: {0}. It commands nothing more, and stands by when it is started again"
+    )]
+    Deposed(String),
 }
 
 /// A coordinator that serves.
 pub struct Coordinator {
     address: SocketAddr,
     operator: PathBuf,
-    reign: Reign,
+    office: Office,
     stop: CancellationToken,
     /// Cancelled when the server has ended.
     down: CancellationToken,
@@ -83,47 +88,23 @@ impl Coordinator {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
-        let address = config.listen;
-        let refuse = |why| StartError::Listen { address, why };
-        let listener = TcpListener::bind(address).await.map_err(refuse)?;
-        let address = listener.local_addr().map_err(refuse)?;
+        let site = Site::open(config, clock).await?;
+        let office = Office::alone(site.means.clone(), store).await?;
+        Ok(site.serve(office))
+    }
 
-        let directory = config.state_dir.join("identity");
-        let now = clock.now();
-        let authority = Arc::new(Authority::open(&directory, now)?);
-        let names = config.server_names();
-        let dial = format!("{}:{}", names.first().map_or("localhost", |n| n), address.port());
-        let operator = config.state_dir.join("operator").join("admin.yaml");
-        let operator = context_file(&authority, operator, "admin", &dial, now)?;
-        renew_operator(&authority, &operator, now);
-        let tls = Arc::new(ServerTls::open(&directory, names, Arc::clone(&authority), now)?);
-
-        let reign = Reign::begin(config, store, Arc::clone(&clock), Arc::clone(&authority)).await?;
-        let stop = CancellationToken::new();
-        let serving = Server::builder()
-            .max_concurrent_streams(CALLS)
-            .add_service(EnrolmentServer::new(reign.enrolment()))
-            .add_service(AgentLinkServer::new(reign.agent_link()))
-            .add_service(ControlServer::new(reign.control()))
-            .serve_with_incoming_shutdown(
-                server::accept(listener, server::places(), Arc::clone(&tls), stop.clone()),
-                stop.clone().cancelled_owned(),
-            );
-        let down = CancellationToken::new();
-        let guard = down.clone().drop_guard();
-        let serving = tokio::spawn(async move {
-            let _guard = guard;
-            if let Err(why) = serving.await {
-                tracing::error!(%why, "the server ended");
-            }
-        });
-        tokio::spawn(stop.clone().run_until_cancelled_owned(renew(
-            tls,
-            authority,
-            operator.clone(),
-            clock,
-        )));
-        Ok(Self { address, operator, reign, stop, down, serving })
+    /// Serves as one of several: it stands by until it leads.
+    pub async fn stand(
+        config: &Config,
+        cluster: Cluster,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        let is_there = Authority::is_in(&identity_of(config));
+        cluster.expect_authority(is_there).await?;
+        let site = Site::open(config, clock).await?;
+        cluster.agree_on_authority(site.means.authority.pin()).await?;
+        let office = Office::among(site.means.clone(), cluster, site.dial.clone());
+        Ok(site.serve(office))
     }
 
     /// Where it listens.
@@ -141,29 +122,94 @@ impl Coordinator {
     /// One line on how it stands.
     #[must_use]
     pub fn status(&self) -> String {
-        self.reign.status()
+        self.office.status()
     }
 
     /// Resolves when it serves no longer, or can't.
     pub async fn down(&self) -> Down {
         tokio::select! {
             () = self.down.cancelled() => Down::Server,
-            why = self.reign.broken() => Down::Store(why),
+            why = self.office.down() => why,
         }
     }
 
-    /// Stops: streams are told first, rollouts wait in the store for the next start.
+    /// Stops: streams are told first, rollouts wait in the store for whoever leads next.
     pub async fn stop(self) {
-        self.reign.end();
+        self.office.leave().await;
         self.stop.cancel();
         let ended = async {
             let _ = self.serving.await;
-            self.reign.at_rest().await;
+            self.office.at_rest().await;
         };
         if tokio::time::timeout(FAREWELL, ended).await.is_err() {
             tracing::warn!("some connections did not end in time");
         }
     }
+}
+
+/// What is there before anybody is served: an address that is listened on, and an identity.
+struct Site {
+    listener: TcpListener,
+    address: SocketAddr,
+    /// By which others reach it.
+    dial: String,
+    tls: Arc<ServerTls>,
+    operator: PathBuf,
+    means: Means,
+}
+
+impl Site {
+    async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let address = config.listen;
+        let refuse = |why| StartError::Listen { address, why };
+        let listener = TcpListener::bind(address).await.map_err(refuse)?;
+        let address = listener.local_addr().map_err(refuse)?;
+
+        let directory = identity_of(config);
+        let now = clock.now();
+        let authority = Arc::new(Authority::open(&directory, now)?);
+        let names = config.server_names();
+        let dial = format!("{}:{}", names.first().map_or("localhost", |n| n), address.port());
+        let operator = config.state_dir.join("operator").join("admin.yaml");
+        let operator = context_file(&authority, operator, "admin", &dial, now)?;
+        renew_operator(&authority, &operator, now);
+        let tls = Arc::new(ServerTls::open(&directory, names, Arc::clone(&authority), now)?);
+
+        let means = Means { config: config.clone(), clock, authority };
+        Ok(Self { listener, address, dial, tls, operator, means })
+    }
+
+    fn serve(self, office: Office) -> Coordinator {
+        let Self { listener, address, tls, operator, means, .. } = self;
+        let stop = CancellationToken::new();
+        let serving = Server::builder()
+            .max_concurrent_streams(CALLS)
+            .layer(office.service())
+            .add_routes(Routes::default())
+            .serve_with_incoming_shutdown(
+                server::accept(listener, server::places(), Arc::clone(&tls), stop.clone()),
+                stop.clone().cancelled_owned(),
+            );
+        let down = CancellationToken::new();
+        let guard = down.clone().drop_guard();
+        let serving = tokio::spawn(async move {
+            let _guard = guard;
+            if let Err(why) = serving.await {
+                tracing::error!(%why, "the server ended");
+            }
+        });
+        tokio::spawn(stop.clone().run_until_cancelled_owned(renew(
+            tls,
+            means.authority,
+            operator.clone(),
+            means.clock,
+        )));
+        Coordinator { address, operator, office, stop, down, serving }
+    }
+}
+
+fn identity_of(config: &Config) -> PathBuf {
+    config.state_dir.join("identity")
 }
 
 async fn renew(

@@ -22,6 +22,7 @@
 //! | where to begin | |
 //! |---|---|
 //! | [`coordinator`] | how it is served, and stopped |
+//! | [`leader`] | which of several coordinators leads, and why it stops |
 //! | [`reign`] | what decides, put together: without listener, TLS and files |
 //! | `rollouts::driver` | the only loop: nothing goes out before it is in the journal |
 //! | [`store`] | what is remembered, and what is written together |
@@ -52,6 +53,7 @@ mod enrolment;
 mod files;
 mod follow;
 mod gates;
+mod office;
 mod outgoing;
 mod pace;
 mod planner;
@@ -61,6 +63,7 @@ mod releases;
 mod retention;
 mod rollback;
 mod rollouts;
+mod seat;
 mod secret;
 mod server;
 mod services;

@@ -2,12 +2,16 @@
 
 mod upkeep;
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use dv_coordinator::{
-    clock::SystemClock, config::Config, coordinator::Coordinator, exports, local, notify,
-    store::SledStore, telemetry,
+    clock::SystemClock, config::Config, coordinator::Coordinator, exports, identity, leader::Place,
+    local, notify, store::SledStore, telemetry,
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -22,57 +26,82 @@ struct Arguments {
     command: Command,
 }
 
+/// The configuration file.
+#[derive(clap::Args)]
+struct File {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = "/etc/dv-coordinator/coordinator.yaml")]
+    config: PathBuf,
+}
+
 #[derive(Subcommand)]
 enum Command {
     /// Serve, until SIGTERM or SIGINT.
-    Run(Of),
+    Run(File),
     /// Write everything that is kept, and the coordinator's identity, to a file; also while the coordinator runs.
     ///
     /// The file holds the key of the certificate authority: whoever has it can deploy.
     Backup {
         /// Where to; `-` is standard output.
-        file: PathBuf,
+        #[arg(value_name = "FILE")]
+        to: PathBuf,
         #[command(flatten)]
-        of: Of,
+        file: File,
     },
     /// Put a backup in the place of what is kept. The coordinator must not run.
     Restore {
         /// Where from; `-` is standard input.
-        file: PathBuf,
+        #[arg(value_name = "FILE")]
+        from: PathBuf,
         /// Also where something is kept: that is moved aside, within the state directory.
         #[arg(long)]
         replace: bool,
         #[command(flatten)]
-        of: Of,
+        file: File,
     },
     /// Read everything that is kept, and say what is damaged; also while the coordinator runs.
     ///
     /// Exits with 0 if all is well, and with 1 if not, or if it can't be read.
     Check {
         /// A backup that is read instead.
-        file: Option<PathBuf>,
+        #[arg(value_name = "FILE")]
+        backup: Option<PathBuf>,
         #[command(flatten)]
-        of: Of,
+        file: File,
     },
+    /// Bring the fleet's certificate authority to a further coordinator.
+    #[command(subcommand)]
+    Identity(Authority),
 }
 
-#[derive(Args)]
-struct Of {
-    /// The configuration file.
-    #[arg(long, value_name = "FILE", default_value = "/etc/dv-coordinator/coordinator.yaml")]
-    config: PathBuf,
+#[derive(Subcommand)]
+enum Authority {
+    /// Print the certificate authority and its key: who has them can make certificates for anybody.
+    Export(File),
+    /// Take the certificate authority that `export` printed, from the standard input.
+    Import {
+        #[command(flatten)]
+        file: File,
+        /// Give up the one that is here, with all that it has issued.
+        #[arg(long)]
+        replace: bool,
+    },
 }
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
     telemetry::init();
     let done = match command {
-        Command::Run(of) => run(&of.config).map(|()| true),
-        Command::Backup { file, of } => upkeep::backup(&of.config, &file).map(|()| true),
-        Command::Restore { file, replace, of } => {
-            upkeep::restore(&of.config, &file, replace).map(|()| true)
+        Command::Run(file) => run(&file.config).map(|()| true),
+        Command::Backup { to, file } => upkeep::backup(&file.config, &to).map(|()| true),
+        Command::Restore { from, replace, file } => {
+            upkeep::restore(&file.config, &from, replace).map(|()| true)
         }
-        Command::Check { file, of } => upkeep::check(&of.config, file.as_deref()),
+        Command::Check { backup, file } => upkeep::check(&file.config, backup.as_deref()),
+        Command::Identity(Authority::Export(file)) => export(&file.config).map(|()| true),
+        Command::Identity(Authority::Import { file, replace }) => {
+            import(&file.config, replace).map(|()| true)
+        }
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -85,19 +114,13 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(config: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
+async fn run(config: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let mut config = Config::read(config)?;
     config.credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let (state_dir, floor) = (config.state_dir.clone(), config.min_free.0);
-    let store = tokio::task::spawn_blocking(move || SledStore::open(&state_dir, floor)).await??;
-    let (store, clock) = (Arc::new(store), Arc::new(SystemClock));
-    let coordinator = Coordinator::start(&config, store.clone(), clock.clone()).await?;
-    let state_dir = &config.state_dir;
     let mut beside = JoinSet::new();
-    beside.spawn(local::serve(state_dir.clone(), store.clone()));
-    beside.spawn(exports::run(state_dir.clone(), store, clock, config.backup_every));
+    let coordinator = begin(&config, &mut beside).await?;
     tracing::info!(
         address = %coordinator.address(),
         operator = %coordinator.operator().display(),
@@ -109,7 +132,7 @@ async fn run(config: &std::path::Path) -> Result<(), Box<dyn std::error::Error>>
         _ = interrupt.recv() => {}
         () = notify::keep_telling(&coordinator) => {}
         why = coordinator.down() => {
-            // systemd starts the program anew, and that opens the store anew.
+            // systemd starts the program anew, and that opens the store anew, or stands by.
             notify::failing(&why);
             return Err(why.into());
         }
@@ -118,5 +141,47 @@ async fn run(config: &std::path::Path) -> Result<(), Box<dyn std::error::Error>>
     notify::stopping();
     coordinator.stop().await;
     beside.shutdown().await;
+    Ok(())
+}
+
+/// Begins to serve, and what runs beside.
+async fn begin(
+    config: &Config,
+    beside: &mut JoinSet<()>,
+) -> Result<Coordinator, Box<dyn std::error::Error>> {
+    let clock = Arc::new(SystemClock);
+    match &config.store {
+        Place::Sled => {
+            let (state_dir, floor) = (config.state_dir.clone(), config.min_free.0);
+            let open = move || SledStore::open(&state_dir, floor);
+            let store = tokio::task::spawn_blocking(open).await??;
+            let store = Arc::new(store);
+            let coordinator = Coordinator::start(config, store.clone(), clock.clone()).await?;
+            let (state_dir, every) = (&config.state_dir, config.backup_every);
+            beside.spawn(local::serve(state_dir.clone(), store.clone()));
+            beside.spawn(exports::run(state_dir.clone(), store, clock, every));
+            Ok(coordinator)
+        }
+        Place::Etcd { members, prefix } => {
+            let credentials = config.credentials.as_deref();
+            let cluster = config.etcd.cluster(members, prefix, credentials)?;
+            Ok(Coordinator::stand(config, cluster, clock).await?)
+        }
+    }
+}
+
+fn export(config: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let state_dir = Config::read(config)?.state_dir;
+    print!("{}", identity::export(&state_dir.join("identity"))?);
+    Ok(())
+}
+
+fn import(config: &Path, replace: bool) -> Result<(), Box<dyn std::error::Error>> {
+    let directory = Config::read(config)?.state_dir.join("identity");
+    let text = std::io::read_to_string(std::io::stdin())?;
+    match identity::import(&directory, &text, replace)? {
+        true => println!("the certificate authority is in {}", directory.display()),
+        false => println!("the certificate authority was there already"),
+    }
     Ok(())
 }

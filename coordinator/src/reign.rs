@@ -95,6 +95,12 @@ impl Reign {
         format!("{connected} of {known} hosts in contact, {unfinished} rollouts under way")
     }
 
+    /// How many hosts are in contact.
+    #[must_use]
+    pub fn contact(&self) -> usize {
+        self.rollouts.fleet.count().0
+    }
+
     /// Resolves when a write to the store has failed, with why: nothing more can be kept, so nothing more is done.
     pub async fn broken(&self) -> StoreError {
         let mut broken = self.broken.clone();

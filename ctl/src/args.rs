@@ -4,6 +4,7 @@ use std::{path::PathBuf, str::FromStr};
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use clap_complete::Shell;
+use dv_proto::Addresses;
 use dv_types::{HostName, InvalidName, ReleaseId, RolloutId, ServiceName, Span, Version};
 
 use crate::{exit::Exit, output::Format};
@@ -24,6 +25,9 @@ pub(crate) struct Global {
     /// The file that says where the coordinator is and who you are [default: ~/.config/dv/context.yaml]
     #[arg(long, global = true, env = "DV_CONTEXT", value_name = "FILE")]
     pub(crate) context: Option<PathBuf>,
+    /// Other addresses of coordinators than the context's: host:port, several with a comma between
+    #[arg(long, global = true, env = "DV_COORDINATOR", value_name = "ADDRESSES")]
+    pub(crate) coordinator: Option<Addresses>,
     /// The form of what is printed
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
     pub(crate) output: Format,

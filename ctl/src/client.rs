@@ -6,6 +6,7 @@ mod trouble;
 use std::{sync::Arc, time::Duration};
 
 use dv_proto::{
+    Addresses, Coordinators,
     dial::{self, Identity},
     from_json, to_json, v1,
     v1::control_client::ControlClient,
@@ -14,7 +15,7 @@ use dv_types::{
     HostName, Manifest, Plan, Release, ReleaseId, Report, RolloutId, Version, plan::Wish,
     record::Verb, release::ReleaseReport,
 };
-use tonic::{Status, Streaming, transport::Channel};
+use tonic::{Status, Streaming};
 
 use trouble::Trouble;
 pub(crate) use trouble::is_transient;
@@ -34,8 +35,9 @@ const ASKING: Duration = Duration::from_secs(30);
 /// A way to the coordinator. It connects at the first call.
 #[derive(Clone)]
 pub(crate) struct Client {
-    inner: ControlClient<Channel>,
-    address: String,
+    inner: ControlClient<Coordinators>,
+    addresses: Addresses,
+    coordinators: Coordinators,
     tls: Arc<rustls::ClientConfig>,
 }
 
@@ -77,11 +79,12 @@ impl Client {
         let identity = Identity { certificate: &context.certificate, key: &context.key };
         let unusable = |error| Error::usage(format!("the context file can't be used: {error}"));
         let mut tls = dial::client_tls(&context.ca, Some(identity)).map_err(unusable)?;
-        let address = context.coordinator.clone();
-        let channel = dial::channel(&address, tls.clone()).map_err(unusable)?;
+        let addresses = context.coordinator.clone();
+        let coordinators = Coordinators::new(&addresses, &tls).map_err(unusable)?;
         tls.alpn_protocols = vec![b"h2".to_vec()];
-        let inner = ControlClient::new(channel).max_decoding_message_size(LARGEST_ANSWER);
-        Ok(Self { inner, address, tls: Arc::new(tls) })
+        let inner = ControlClient::new(coordinators.clone());
+        let inner = inner.max_decoding_message_size(LARGEST_ANSWER);
+        Ok(Self { inner, addresses, coordinators, tls: Arc::new(tls) })
     }
 
     /// A plan and its hash.
@@ -291,19 +294,20 @@ impl Client {
     async fn told<T>(&self, reply: Result<tonic::Response<T>, Status>) -> Result<T> {
         match reply {
             Ok(reply) => Ok(reply.into_inner()),
-            Err(status) => Err(self.trouble(&status).await.told(&self.address)),
+            Err(status) => Err(self.trouble(&status).await.told(&self.addresses)),
         }
     }
 
     /// The error of a call that changes nothing.
     pub(crate) async fn no_answer(&self, status: &Status) -> Error {
-        self.trouble(status).await.asked(&self.address)
+        self.trouble(status).await.asked(&self.addresses)
     }
 
     async fn trouble(&self, status: &Status) -> Trouble {
         let trouble = Trouble::of(status);
         if let Trouble::Lost(_) = trouble
-            && let Some(error) = greeting::refusal(&self.address, Arc::clone(&self.tls)).await
+            && let Some(error) =
+                greeting::refusal(self.coordinators.last(), Arc::clone(&self.tls)).await
         {
             return Trouble::tls(&error);
         }

@@ -54,7 +54,13 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<Exit> {
 
 async fn ask(command: Command, global: &Global, output: &Output) -> Result<Exit> {
     // What can be wrong here is said before the coordinator is asked.
-    let client = || Client::new(&Context::read(global.context.as_deref())?);
+    let client = || {
+        let mut context = Context::read(global.context.as_deref())?;
+        if let Some(addresses) = &global.coordinator {
+            context.coordinator = addresses.clone();
+        }
+        Client::new(&context)
+    };
     match command {
         Command::Plan(release) => plan::run(&release, client, output).await,
         Command::Rollback(back) => rollback::run(back, &client()?, output).await,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use dv_proto::Addresses;
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
@@ -10,8 +11,8 @@ use crate::error::{Error, Result};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Context {
-    /// `host:port`
-    pub(crate) coordinator: String,
+    /// `host:port`, or a list of such addresses.
+    pub(crate) coordinator: Addresses,
     /// The operator.
     #[serde(default)]
     #[allow(dead_code, reason = "a name for people; the certificate's counts")]

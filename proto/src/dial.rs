@@ -15,6 +15,8 @@ use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
 use tower::service_fn;
 
+use crate::Addresses;
+
 /// Why the coordinator can't be dialled. Refused connections come later, from the channel itself.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
@@ -74,8 +76,38 @@ pub fn client_tls(ca: &str, identity: Option<Identity<'_>>) -> Result<ClientConf
     Ok(config)
 }
 
+/// How soon it is noticed that a coordinator does not answer.
+struct Patience {
+    connect: Duration,
+    interval: Duration,
+    answer: Duration,
+}
+
+/// Where there is nobody else to ask.
+const ALONE: Patience = Patience {
+    connect: Duration::from_secs(10),
+    interval: Duration::from_secs(15),
+    answer: Duration::from_secs(10),
+};
+
+/// Where another one may lead by now.
+const ONE_OF_SEVERAL: Patience = Patience {
+    connect: Duration::from_secs(5),
+    interval: Duration::from_secs(5),
+    answer: Duration::from_secs(5),
+};
+
 /// A channel to the coordinator at `host:port`. It connects at the first call, and again when it was cut.
 pub fn channel(address: &str, tls: ClientConfig) -> Result<Channel, DialError> {
+    connect(address, tls, &ALONE)
+}
+
+/// A channel to one of several coordinators.
+pub fn one_of(all: &Addresses, address: &str, tls: ClientConfig) -> Result<Channel, DialError> {
+    connect(address, tls, if all.are_several() { &ONE_OF_SEVERAL } else { &ALONE })
+}
+
+fn connect(address: &str, tls: ClientConfig, patience: &Patience) -> Result<Channel, DialError> {
     let invalid = || DialError::Address(address.to_owned());
     let (host, port) = address.rsplit_once(':').ok_or_else(invalid)?;
     port.parse::<u16>().map_err(|_| invalid())?;
@@ -96,9 +128,9 @@ pub fn channel(address: &str, tls: ClientConfig) -> Result<Channel, DialError> {
         }
     });
     Ok(endpoint
-        .connect_timeout(Duration::from_secs(10))
-        .http2_keep_alive_interval(Duration::from_secs(15))
-        .keep_alive_timeout(Duration::from_secs(10))
+        .connect_timeout(patience.connect)
+        .http2_keep_alive_interval(patience.interval)
+        .keep_alive_timeout(patience.answer)
         .keep_alive_while_idle(true)
         .connect_with_connector_lazy(connector))
 }

@@ -3,10 +3,13 @@
 //! The messages are envelopes; what they carry are documents of `dv-types` in JSON
 //! (`docs/adr/0002-documents-are-json.md`). Wire types stop at the programs' edges.
 
+mod addresses;
 mod codec;
 pub mod come_back;
+mod coordinators;
 pub mod dial;
 mod document;
+mod standby;
 
 /// Messages and services of `dv.v1`, generated from `proto/dv/v1/*.proto`.
 #[allow(
@@ -21,5 +24,8 @@ pub mod v1 {
     include!("gen/dv.v1.rs");
 }
 
+pub use addresses::Addresses;
 pub use codec::Frugal;
+pub use coordinators::{Coordinators, was_not_sent};
 pub use document::{InvalidDocument, from_json, to_json};
+pub use standby::{Standby, may_wait, standby_wait};

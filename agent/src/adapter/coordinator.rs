@@ -7,11 +7,11 @@ use std::{
 };
 
 use dv_proto::{
-    dial,
+    dial, may_wait,
     v1::{FromAgent, agent_link_client::AgentLinkClient},
 };
 use futures_util::{FutureExt, Stream, future::BoxFuture};
-use tonic::{Status, transport::Channel};
+use tonic::{Request, Status, transport::Channel};
 
 use crate::{
     config::Config,
@@ -25,11 +25,11 @@ const LONGEST_NAP: Duration = Duration::from_secs(3600);
 /// The pause before a renewal that failed is tried again.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(600);
 
-/// The coordinator of the configuration.
+/// The coordinators of the configuration.
 pub(crate) struct Coordinator(pub(crate) Config);
 
 impl Dial for Coordinator {
-    fn dial(&self) -> Result<Box<dyn Line>, String> {
+    fn dial(&self, address: &str) -> Result<Box<dyn Line>, String> {
         // Read each time: it may have been renewed, or given anew by `dv-agent enrol`.
         let identity = Identity::load(&self.0.identity_dir()).map_err(|e| e.to_string())?;
         let written = identity
@@ -40,7 +40,7 @@ impl Dial for Coordinator {
         }
         let shown = dial::Identity { certificate: &identity.certificate, key: &identity.key };
         let channel = dial::client_tls(&identity.ca, Some(shown))
-            .and_then(|tls| dial::channel(&self.0.coordinator, tls))
+            .and_then(|tls| dial::one_of(&self.0.coordinator, address, tls))
             .map_err(|e| e.to_string())?;
         Ok(Box::new(Call { config: self.0.clone(), identity, written, channel }))
     }
@@ -70,13 +70,14 @@ impl Line for Call {
         &self.written.host
     }
 
-    fn open(&self, words: Words) -> BoxFuture<'_, Result<Orders, Status>> {
+    fn open(&self, words: Words, wait: Option<Duration>) -> BoxFuture<'_, Result<Orders, Status>> {
         let mut client = AgentLinkClient::new(self.channel.clone());
+        let mut request = Request::new(Spoken(words));
+        if let Some(wait) = wait {
+            may_wait(&mut request, wait);
+        }
         Box::pin(async move {
-            client
-                .link(Spoken(words))
-                .await
-                .map(|answer| -> Orders { Box::pin(answer.into_inner()) })
+            client.link(request).await.map(|answer| -> Orders { Box::pin(answer.into_inner()) })
         })
     }
 

@@ -3,7 +3,8 @@
 use std::{fs, time::Duration};
 
 use dv_proto::{
-    dial::{self, DialError},
+    Coordinators,
+    dial::DialError,
     v1::{EnrolRequest, enrolment_client::EnrolmentClient},
 };
 use dv_types::HostName;
@@ -65,11 +66,12 @@ pub async fn enrol(
     let key = csr::key().map_err(EnrolError::Answer)?;
     let csr_pem = csr::request(&key, host.as_str()).map_err(EnrolError::Answer)?;
 
-    let channel = dial::channel(&config.coordinator, pin::client_tls(&token.pin))?;
+    let coordinators = Coordinators::new(&config.coordinator, &pin::client_tls(&token.pin))?;
     let request =
         EnrolRequest { token: token_text.to_owned(), csr_pem, host: host.as_str().to_owned() };
-    let unreachable = |why: String| EnrolError::Unreachable { at: config.coordinator.clone(), why };
-    let mut client = EnrolmentClient::new(channel);
+    let unreachable =
+        |why: String| EnrolError::Unreachable { at: config.coordinator.to_string(), why };
+    let mut client = EnrolmentClient::new(coordinators);
     let reply = tokio::time::timeout(LIMIT, client.enrol(request))
         .await
         .map_err(|_| unreachable(format!("no answer within {LIMIT:?}")))?

@@ -23,21 +23,39 @@ const FASTEST: Duration = Duration::from_millis(100);
 pub(super) struct Session<'a> {
     pub(super) link: &'a Link,
     pub(super) line: &'a dyn Line,
+    pub(super) address: &'a str,
+    /// How long a coordinator that stands by may let this host wait.
+    pub(super) wait: Option<Duration>,
 }
 
 impl Session<'_> {
-    pub(super) async fn run(self, backoff: &mut Backoff) -> End {
-        self.talk(backoff).await.unwrap_or_else(End::Cut)
+    /// Whether the coordinator welcomed this host, and why the session ended.
+    pub(super) async fn run(self, backoff: &mut Backoff) -> (bool, End) {
+        let mut inbound = match self.open().await {
+            Ok(inbound) => inbound,
+            Err(end) => return (false, end),
+        };
+        match self.welcome(&mut inbound).await {
+            Ok((epoch, welcome)) => {
+                let talked = self.talk(inbound, epoch, &welcome, backoff).await;
+                (true, talked.unwrap_or_else(End::Cut))
+            }
+            Err(cut) => (false, End::Cut(cut)),
+        }
     }
 
-    async fn talk(&self, backoff: &mut Backoff) -> Result<End, Cut> {
-        let mut inbound = self.open().await?;
-        let (epoch, welcome) = self.welcome(&mut inbound).await?;
+    async fn talk(
+        &self,
+        mut inbound: Orders,
+        epoch: Epoch,
+        welcome: &Welcome,
+        backoff: &mut Backoff,
+    ) -> Result<End, Cut> {
         backoff.spread_over(Duration::from_millis(welcome.spread_ms.into()));
         let heartbeat = Duration::from_millis(welcome.heartbeat_ms.into()).max(FASTEST);
-        let Link { runner, outbox, status, config, .. } = self.link;
-        tracing::info!(coordinator = config.coordinator, host = self.line.host(), %epoch, "connected");
-        status.link(format!("connected to {}, epoch {epoch}", config.coordinator));
+        let Link { runner, outbox, status, .. } = self.link;
+        tracing::info!(coordinator = self.address, host = self.line.host(), %epoch, "connected");
+        status.link(format!("connected to {}, epoch {epoch}", self.address));
         runner.send_again().await;
 
         let mut watches = Watches::default();
@@ -62,7 +80,7 @@ impl Session<'_> {
         }
     }
 
-    async fn open(&self) -> Result<Orders, Cut> {
+    async fn open(&self) -> Result<Orders, End> {
         let hello = from_agent::Message::Hello(Hello {
             agent_version: self.link.version.clone(),
             instance: self.link.instance.clone(),
@@ -70,8 +88,11 @@ impl Session<'_> {
             commands: self.link.runner.unacknowledged().iter().map(ToString::to_string).collect(),
         });
         let outbound = self.link.outbox.open(hello);
-        let opened = timeout(PATIENCE, self.line.open(Box::pin(outbound))).await;
-        Ok(opened.map_err(|_| format!("no answer within {PATIENCE:?}"))??)
+        let patience = PATIENCE + self.wait.unwrap_or_default();
+        match timeout(patience, self.line.open(Box::pin(outbound), self.wait)).await {
+            Ok(opened) => opened.map_err(End::from),
+            Err(_) => Err(End::Cut(format!("no answer within {patience:?}").into())),
+        }
     }
 
     async fn welcome(&self, inbound: &mut Orders) -> Result<(Epoch, Welcome), Cut> {

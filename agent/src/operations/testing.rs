@@ -49,7 +49,7 @@ impl Scripts {
 struct NoCoordinator;
 
 impl Dial for NoCoordinator {
-    fn dial(&self) -> Result<Box<dyn Line>, String> {
+    fn dial(&self, _: &str) -> Result<Box<dyn Line>, String> {
         Err("no coordinator here".to_owned())
     }
 }

@@ -1,6 +1,6 @@
 //! The way to the coordinator.
 
-use std::pin::Pin;
+use std::{pin::Pin, time::Duration};
 
 use dv_proto::v1::{FromAgent, ToAgent};
 use futures_util::{Stream, future::BoxFuture};
@@ -11,10 +11,10 @@ pub type Words = Pin<Box<dyn Stream<Item = FromAgent> + Send>>;
 /// What it is told over it.
 pub type Orders = Pin<Box<dyn Stream<Item = Result<ToAgent, Status>> + Send>>;
 
-/// What finds the coordinator.
+/// What finds coordinators.
 pub trait Dial: Send + Sync {
-    /// A line to it, with this host's identity as it is now; in words why there is none.
-    fn dial(&self) -> Result<Box<dyn Line>, String>;
+    /// A line to the one at this address, with this host's identity as it is now; in words why there is none.
+    fn dial(&self, address: &str) -> Result<Box<dyn Line>, String>;
 }
 
 /// A line over which a stream can be opened.
@@ -22,8 +22,8 @@ pub trait Line: Send + Sync {
     /// Who this host is, to the coordinator.
     fn host(&self) -> &str;
 
-    /// Opens the stream.
-    fn open(&self, words: Words) -> BoxFuture<'_, Result<Orders, Status>>;
+    /// Opens the stream. Where the coordinator stands by, it may let the host wait so long for a leader.
+    fn open(&self, words: Words, wait: Option<Duration>) -> BoxFuture<'_, Result<Orders, Status>>;
 
     /// Ends when the host has a new identity, to be shown at once; never, if it gets none.
     fn renewed(&self) -> BoxFuture<'_, ()>;

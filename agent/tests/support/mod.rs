@@ -38,7 +38,7 @@ impl Host {
         fs::write(&file, policy).unwrap();
         fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
         let config = Config {
-            coordinator: coordinator.to_owned(),
+            coordinator: coordinator.into(),
             state_dir: dir.path().join("state"),
             policy: file,
             docker_socket: Some("/nowhere/docker.sock".into()),

@@ -15,7 +15,8 @@ use tonic::{Request, Response, Status, metadata::MetadataValue, transport::Chann
 use crate::{
     api::{
         LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest, StatusRequest,
-        kv_client::KvClient, lease_client::LeaseClient, maintenance_client::MaintenanceClient,
+        StatusResponse, kv_client::KvClient, lease_client::LeaseClient,
+        maintenance_client::MaintenanceClient,
     },
     error::{Error, InvalidMember, Verdict, judge},
     login::Login,
@@ -204,13 +205,22 @@ impl Etcd {
         }
     }
 
+    async fn status(&self, patience: Duration) -> Result<StatusResponse, Error> {
+        self.call(patience, StatusRequest {}, async |channel, request| {
+            MaintenanceClient::new(channel).status(request).await
+        })
+        .await
+    }
+
+    /// Whether the member that answers leads the others.
+    pub async fn leads(&self, patience: Duration) -> Result<bool, Error> {
+        let status = self.status(patience).await?;
+        Ok(status.header.is_some_and(|header| header.member_id == status.leader))
+    }
+
     /// How much room the member has that answers.
     pub async fn room(&self, patience: Duration) -> Result<Room, Error> {
-        let reply = self
-            .call(patience, StatusRequest {}, async |channel, request| {
-                MaintenanceClient::new(channel).status(request).await
-            })
-            .await?;
+        let reply = self.status(patience).await?;
         Ok(Room {
             taken: u64::try_from(reply.db_size).unwrap_or_default(),
             quota: u64::try_from(reply.db_size_quota).ok().filter(|quota| *quota > 0),

@@ -6,7 +6,7 @@ use dv_proto::{
     come_back,
     v1::{self, agent_link_server::AgentLink, from_agent, to_agent},
 };
-use dv_types::{CommandId, Epoch, HostName};
+use dv_types::{CommandId, HostName};
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -18,6 +18,7 @@ use crate::{
     fleet::{Cut, Greeting, Link, NotAdmitted, Order},
     pace::{Pace, cores, turn},
     rollouts::Rollouts,
+    store::Journal,
 };
 
 /// An agent that connects says so within this time.
@@ -72,7 +73,11 @@ impl AgentLinkApi {
             cut: cut.clone(),
         };
         self.rollouts.tasks.spawn(listener.listen(words));
-        Ok(Box::pin(stream::iter([Ok(welcome)]).chain(orders_until(epoch, orders, cut))))
+        Ok(Box::pin(stream::iter([Ok(welcome)]).chain(orders_until(
+            self.rollouts.journal.clone(),
+            orders,
+            cut,
+        ))))
     }
 
     fn pace(&self) -> Pace {
@@ -134,7 +139,7 @@ fn greeting(first: Option<v1::FromAgent>) -> Result<(Greeting, Vec<CommandId>), 
 
 /// What waits for the agent, until its session is cut; then why.
 fn orders_until(
-    epoch: Epoch,
+    journal: Journal,
     orders: mpsc::Receiver<Box<Order>>,
     mut cut: watch::Receiver<Option<Cut>>,
 ) -> impl Stream<Item = Result<v1::ToAgent, Status>> + Send {
@@ -152,7 +157,10 @@ fn orders_until(
             Cut::Stopping => Status::unavailable(why.to_string()),
         }))
     });
+    let epoch = journal.epoch();
     ReceiverStream::new(orders)
+        // What was decided in a reign is not said after it: a coordinator may have slept since.
+        .take_while(move |_| std::future::ready(journal.reigns()))
         .map(move |order| Ok(wire::order(epoch, *order)))
         .take_until(Box::pin(is_cut))
         .chain(farewell)

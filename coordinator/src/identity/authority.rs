@@ -62,6 +62,11 @@ pub struct Authority {
 }
 
 impl Authority {
+    /// Whether there is one in `directory`.
+    pub(crate) fn is_in(directory: &Path) -> bool {
+        directory.join("ca.pem").exists()
+    }
+
     /// Takes the CA in `directory`, or makes one there.
     pub fn open(directory: &Path, now: Timestamp) -> Result<Self, IdentityError> {
         files::private_directory(directory)?;

@@ -8,6 +8,7 @@
 //! ```
 
 mod authority;
+mod carry;
 mod operator;
 mod peer;
 mod token;
@@ -15,6 +16,7 @@ mod token;
 pub(crate) mod tls;
 
 pub use authority::{Authority, IdentityError, Issued};
+pub use carry::{export, import};
 pub use operator::{context_file, renew_context};
 pub use peer::{Identity, Peer};
 pub use token::{Token, TokenError};

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use dv_proto::Addresses;
 use dv_types::{Span, Timestamp};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use crate::files;
 
 #[derive(Serialize, Deserialize)]
 struct Context {
-    coordinator: String,
+    coordinator: Addresses,
     name: String,
     ca: String,
     certificate: String,
@@ -39,7 +40,7 @@ pub fn context_file(
     }
     let (issued, key) = authority.issue_operator(name, now)?;
     let context = Context {
-        coordinator: address.to_owned(),
+        coordinator: address.into(),
         name: name.to_owned(),
         ca: authority.certificate().to_owned(),
         certificate: issued.certificate,

@@ -17,8 +17,6 @@ const BREATH: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The farewell of one that stops.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// A leader without hosts resigns after so many times what its lease lasts.
-const CUT_OFF_FOR: u32 = 2;
 
 /// Why a coordinator leads no longer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +40,7 @@ pub enum Lost {
 }
 
 /// A time of leading.
+#[derive(Clone)]
 pub struct Leadership {
     cluster: Cluster,
     fence: Fence,
@@ -57,6 +56,11 @@ impl Leadership {
     pub async fn store(&self) -> Result<EtcdStore, StoreError> {
         let Cluster { etcd, layout, .. } = self.cluster.clone();
         EtcdStore::open(etcd, layout, self.fence.clone()).await
+    }
+
+    /// Whether it lasts, as far as can be told without asking.
+    pub(crate) fn holds(&self) -> bool {
+        self.fence.tenure.holds()
     }
 
     /// What gives it up, for who stops.
@@ -125,7 +129,7 @@ impl Leadership {
         let standbys = standbys.iter().filter_map(|entry| Some((read::<Standby>(entry)?, entry)));
         let most = standbys.max_by_key(|(standby, _)| standby.waiting);
         let (Some((standby, entry)), Some(contact)) = (most, contact()) else { return Ok(None) };
-        if !self.tally.look(contact, standby.waiting, lease.get() * CUT_OFF_FOR) {
+        if !self.tally.look(contact, standby.waiting, lease.get()) {
             return Ok(None);
         }
         // The heir's name lives by the heir's own lease: where that one dies, anybody may lead.

@@ -8,6 +8,7 @@
 //!    └── keeps the lease; resigns where more hosts wait at a standby than have found the way here
 //! ```
 
+mod authority;
 mod candidate;
 mod config;
 mod door;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::Layout;
 
+pub use authority::AuthorityError;
 pub use candidate::{Candidate, Standing};
 pub use config::{EtcdConfig, EtcdTls, Place};
 pub use door::{Door, Waiting};

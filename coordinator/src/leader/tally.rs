@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::tenure::Moment;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Tally {
     /// Since when it has been so.
     since: Option<Moment>,

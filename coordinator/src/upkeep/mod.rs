@@ -12,6 +12,7 @@ use std::{
 
 use dv_coordinator::{
     config::Config,
+    leader::Place,
     local::{self, Question},
     ports::Store,
     store::{self, Archive, Batch, Contents, Item, MemoryStore, SledStore},
@@ -29,9 +30,18 @@ struct Here {
 }
 
 impl Here {
-    /// The one of this configuration.
+    /// The one of this configuration, whose store is its own.
     fn read(file: &Path) -> Done<Self> {
-        Ok(Self { config: Config::read(file)?, file: std::path::absolute(file)? })
+        let config = Config::read(file)?;
+        if let Place::Etcd { .. } = config.store {
+            return Err(format!(
+                "the store is {}: `etcdctl snapshot save` and `restore` are for what is there, and \
+                 `dv-coordinator identity export` is for the certificate authority",
+                config.store
+            )
+            .into());
+        }
+        Ok(Self { config, file: std::path::absolute(file)? })
     }
 }
 
@@ -128,10 +138,10 @@ pub(crate) fn restore(config: &Path, file: &Path, replace: bool) -> Done<()> {
 /// Checks the store, or the backup in `file`; says whether all is well.
 #[tokio::main]
 pub(crate) async fn check(config: &Path, file: Option<&Path>) -> Done<bool> {
-    let here = &Here::read(config)?;
     let checked = match file {
         Some(file) => store::check(&read_into_memory(file).await?).await?,
         None => {
+            let here = &Here::read(config)?;
             if let Some(mut stream) = local::ask(&here.config.state_dir, Question::Check).await? {
                 let mut said = String::new();
                 stream.read_to_string(&mut said).await?;

@@ -17,6 +17,7 @@ mod reign;
 mod release;
 mod retention;
 mod rollout;
+mod several;
 mod store;
 mod support;
 mod upkeep;

@@ -2,6 +2,7 @@
 
 use std::{error::Error as StdError, io};
 
+use dv_proto::{Addresses, was_not_sent};
 use rustls::{AlertDescription, CertificateError};
 use tonic::{Code, ConnectError, Status};
 
@@ -29,7 +30,7 @@ impl Trouble {
         if let Some(tls) = causes.iter().find_map(|cause| tls(*cause)) {
             return Self::tls(tls);
         }
-        if causes.iter().any(|cause| cause.is::<ConnectError>() || is_connect_timeout(*cause)) {
+        if was_not_sent(status) {
             return Self::Unreachable(connection(&causes));
         }
         let text = status.message().to_owned();
@@ -59,7 +60,7 @@ impl Trouble {
     }
 
     /// The error of a call that changes nothing.
-    pub(crate) fn asked(self, address: &str) -> Error {
+    pub(crate) fn asked(self, address: &Addresses) -> Error {
         match self {
             Self::Lost(why) => unreachable(address, &format!("no answer: {why}")),
             other => other.told(address),
@@ -67,7 +68,7 @@ impl Trouble {
     }
 
     /// The error of a call that changes something.
-    pub(crate) fn told(self, address: &str) -> Error {
+    pub(crate) fn told(self, address: &Addresses) -> Error {
         match self {
             Self::Unreachable(why) => unreachable(address, &why),
             Self::Lost(why) => Error::new(
@@ -98,7 +99,7 @@ pub(crate) fn is_transient(status: &Status) -> bool {
         || matches!(status.code(), Code::Unknown | Code::Internal) && causes.len() > 1
 }
 
-fn unreachable(address: &str, why: &str) -> Error {
+fn unreachable(address: &Addresses, why: &str) -> Error {
     Error::new(Exit::Unreachable, format!("the coordinator at {address} can't be reached: {why}"))
 }
 
@@ -112,13 +113,6 @@ fn causes<'e>(status: &'e Status) -> impl Iterator<Item = Cause<'e>> {
         }
     };
     std::iter::successors(Some(status as Cause<'e>), next)
-}
-
-/// The connector's own time limit, not the kernel's: that one can strike later too.
-fn is_connect_timeout(error: Cause<'_>) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| {
-        error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none()
-    })
 }
 
 fn tls(error: Cause<'_>) -> Option<&rustls::Error> {

@@ -85,7 +85,7 @@ pub(crate) struct Script {
 pub(crate) struct Fake {
     pub(crate) script: Arc<Script>,
     pub(crate) address: SocketAddr,
-    pub(crate) trust: Trust,
+    pub(crate) trust: Arc<Trust>,
     // The server ends with it.
     _runtime: Runtime,
 }
@@ -95,7 +95,8 @@ impl Fake {
         Self::with(Trust::new())
     }
 
-    pub(crate) fn with(trust: Trust) -> Self {
+    pub(crate) fn with(trust: impl Into<Arc<Trust>>) -> Self {
+        let trust = trust.into();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()

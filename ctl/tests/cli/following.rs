@@ -20,7 +20,7 @@ fn ended(verdict: Verdict) -> State {
 }
 
 /// All three hosts get v2.
-fn success() -> Scene {
+pub(crate) fn success() -> Scene {
     let journal = Journal::new(ID)
         .then(0, Fact::Connected { host: host("web1") })
         .then(0, Fact::WaveStarted { wave: 0 })

@@ -9,6 +9,7 @@ mod playbook;
 mod release;
 mod reporting;
 mod sample;
+mod several;
 mod support;
 mod terminal;
 mod trouble;

@@ -134,7 +134,7 @@ pub(crate) struct Dialler {
 }
 
 impl Dial for Dialler {
-    fn dial(&self) -> Result<Box<dyn Line>, String> {
+    fn dial(&self, _: &str) -> Result<Box<dyn Line>, String> {
         let line = Call { world: Arc::clone(&self.world), host: Arc::clone(&self.host) };
         Ok(Box::new(line))
     }
@@ -150,7 +150,7 @@ impl Line for Call {
         self.host.name.as_str()
     }
 
-    fn open(&self, words: Words) -> BoxFuture<'_, Result<Orders, Status>> {
+    fn open(&self, words: Words, _: Option<Duration>) -> BoxFuture<'_, Result<Orders, Status>> {
         let (world, host) = (Arc::clone(&self.world), Arc::clone(&self.host));
         async move {
             let connection = host.path.connect();

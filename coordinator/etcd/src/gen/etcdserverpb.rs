@@ -309,6 +309,8 @@ pub struct StatusResponse {
     pub version: ::prost::alloc::string::String,
     #[prost(int64, tag = "3")]
     pub db_size: i64,
+    #[prost(uint64, tag = "4")]
+    pub leader: u64,
     #[prost(string, repeated, tag = "8")]
     pub errors: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Since 3.6; nothing before.

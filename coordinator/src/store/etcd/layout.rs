@@ -7,7 +7,7 @@
 //! pending                 a large batch that is committed, and being written out
 //! staged/<batch>/<number> its parts
 //! mark/<term>/<slot>      the last commit of each slot, until its leader's lease is over
-//! leader, heir, standby/<id>            see [`crate::leader`]
+//! leader, heir, standby/<id>, authority see [`crate::leader`]
 //! ```
 
 use dv_etcd::Bytes;
@@ -88,6 +88,10 @@ impl Layout {
 
     pub(crate) fn standbys(&self) -> Bytes {
         self.name("standby/")
+    }
+
+    pub(crate) fn authority(&self) -> Bytes {
+        self.name("authority")
     }
 
     pub(crate) fn standby(&self, id: &str) -> Bytes {

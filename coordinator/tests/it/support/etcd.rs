@@ -1,7 +1,6 @@
 //! A real etcd on this machine.
 
 use std::{
-    net::TcpListener,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -11,6 +10,8 @@ use dv_etcd::Etcd;
 use dv_types::Span;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+use super::port;
 
 /// How long members have to find one another.
 const START: Duration = Duration::from_secs(30);
@@ -30,9 +31,7 @@ struct Member {
 impl Servers {
     /// So many members, ready.
     pub(crate) async fn start(count: usize) -> Self {
-        // The ports are free while all of them are held, and most likely still are when etcd takes them.
-        let free = || TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let held: Vec<_> = (0..2 * count).map(|_| free()).collect();
+        let held: Vec<_> = (0..2 * count).map(|_| port::hold()).collect();
         let ports = held.iter().map(|port| port.local_addr().unwrap().port()).collect::<Vec<_>>();
         let member = |ports: &[u16]| Member { child: None, client: ports[0], peer: ports[1] };
         let members = ports.chunks(2).map(member).collect();
@@ -78,6 +77,18 @@ impl Servers {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    }
+
+    /// The number of the member that leads the others.
+    pub(crate) async fn leading(&self) -> usize {
+        for (number, member) in self.members.iter().enumerate() {
+            let address = format!("127.0.0.1:{}", member.client);
+            let one = Etcd::new(&[address], None, None).unwrap();
+            if one.leads(START).await.unwrap() {
+                return number;
+            }
+        }
+        panic!("no member leads");
     }
 
     /// Stops a member where it stands, or lets it go on.

@@ -2,7 +2,9 @@
 
 mod agent;
 pub(crate) mod etcd;
+pub(crate) mod fleet;
 pub(crate) mod operator;
+mod port;
 pub(crate) mod prometheus;
 pub(crate) mod proxy;
 

@@ -17,10 +17,10 @@ use tonic::{Status, transport::Channel};
 use super::{PATIENCE, eventually};
 
 #[derive(Deserialize)]
-pub(super) struct Context {
-    pub(super) ca: String,
-    pub(super) certificate: String,
-    pub(super) key: String,
+pub(crate) struct Context {
+    pub(crate) ca: String,
+    pub(crate) certificate: String,
+    pub(crate) key: String,
 }
 
 /// Service `web` on hosts of `role: web`: a command that brings the version, and a restart.

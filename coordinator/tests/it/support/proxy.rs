@@ -14,6 +14,8 @@ use tokio::{
 pub(crate) enum Wire {
     /// Everything passes.
     Whole,
+    /// Nobody is there: connections end, and new ones end as soon as they are made.
+    Gone,
     /// Nothing passes, and nobody is told: what is open stays open.
     Silent,
     /// What is asked arrives, and what is answered is lost.
@@ -58,14 +60,16 @@ impl Proxy {
 }
 
 async fn connection(near: TcpStream, target: String, mut wire: watch::Receiver<Wire>) {
-    if wire.wait_for(|wire| *wire != Wire::Silent).await.is_err() {
+    if wire.wait_for(|wire| *wire != Wire::Silent).await.is_err() || *wire.borrow() == Wire::Gone {
         return;
     }
     let Ok(far) = TcpStream::connect(target).await else { return };
     let _ = near.set_nodelay(true);
     let _ = far.set_nodelay(true);
     let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
+    let mut gone = wire.clone();
     tokio::select! {
+        _ = gone.wait_for(|wire| *wire == Wire::Gone) => {}
         () = pass(near_in, far_out, wire.clone(), |_| true) => {}
         () = pass(far_in, near_out, wire, |wire| wire != Wire::Mute) => {}
     }

@@ -10,7 +10,7 @@ use crate::{gate::until, scenario::POLICY, world::World};
 
 fn config() -> Config {
     Config {
-        coordinator: "coordinator:7443".to_owned(),
+        coordinator: "coordinator:7443".into(),
         state_dir: "/state".into(),
         policy: "/policy.yaml".into(),
         docker_socket: None,
