@@ -5,14 +5,18 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use dv_agent::ports::Disk;
 use futures_util::{FutureExt as _, future::BoxFuture};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{chance::Chance, gate::until};
+
+/// Whoever waits for room looks again within this time.
+const LATELY: Duration = Duration::from_secs(30);
 
 /// The disk of one host. Clones are the same disk.
 #[derive(Clone)]
@@ -30,6 +34,8 @@ struct Content {
     /// Changes of names that no sync has brought to the disk, in order.
     pending: Vec<(PathBuf, Option<u64>)>,
     full: bool,
+    /// When it took something again.
+    freed: Option<Instant>,
     /// How long what waits for the disk waits, in milliseconds at most.
     slow: u64,
     /// Of the process that uses it.
@@ -53,6 +59,7 @@ impl SimDisk {
             kept,
             pending,
             full: false,
+            freed: None,
             slow: 5,
             life: CancellationToken::new(),
         })))
@@ -64,7 +71,11 @@ impl SimDisk {
 
     /// From now on it takes nothing new, or does again.
     pub(crate) fn fill(&self, full: bool) {
-        self.content().full = full;
+        let mut content = self.content();
+        if content.full && !full {
+            content.freed = Some(Instant::now());
+        }
+        content.full = full;
     }
 
     /// A process begins that uses it as long as it lives.
@@ -95,6 +106,12 @@ impl SimDisk {
             file.bytes.truncate(if content.chance.coin() { length } else { 0 });
             file.synced = true;
         }
+    }
+
+    /// Whether it is full, or was a moment ago: what it did not take is not yet tried again.
+    pub(crate) fn is_full(&self) -> bool {
+        let content = self.content();
+        content.full || content.freed.is_some_and(|freed| freed.elapsed() < LATELY)
     }
 
     /// What a power cut at this moment would leave of a file for certain.

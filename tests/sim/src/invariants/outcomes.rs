@@ -1,4 +1,5 @@
-//! An outcome is on the host's disk before anybody hears of it, and in the end the coordinator has it.
+//! An outcome is on the host's disk before anybody hears of it, where the disk takes anything, and in the end the coordinator
+//! has it.
 
 use dv_agent::ports::Disk as _;
 use dv_types::{OpResult, Outcome};
@@ -9,8 +10,9 @@ use crate::{host::Host, world::World};
 /// An agent says what became of a command.
 pub(super) fn kept(host: &Host, json: &str) -> Verdict {
     let outcome: Outcome = serde_json::from_str(json).expect("an outcome can be read");
-    // What was not begun need not be kept: it is refused again.
-    if matches!(outcome.result, OpResult::Refused(_)) {
+    // What was not begun need not be kept: it is refused again. And what a full disk does not take is said all the same: its
+    // intent is on the disk, and settled after a crash.
+    if matches!(outcome.result, OpResult::Refused(_)) || host.disk.is_full() {
         return Ok(());
     }
     let path = format!("/state/ledger/{}.json", outcome.command);
