@@ -13,6 +13,8 @@ pub(super) trait Before {
     fn from(&self) -> Option<&Version>;
     /// Whether an operation was begun on it.
     fn was_begun(&self, operation: usize) -> bool;
+    /// Whether it has refused an operation.
+    fn was_refused(&self, operation: usize) -> bool;
     /// The tags before an operation that tags an image.
     fn tags_before(&self, operation: usize, repository: &str) -> Option<Tags>;
     /// The commit before an operation that checks one out.
@@ -27,6 +29,10 @@ impl Before for PlannedHost {
 
     fn was_begun(&self, _: usize) -> bool {
         true
+    }
+
+    fn was_refused(&self, _: usize) -> bool {
+        false
     }
 
     fn tags_before(&self, _: usize, repository: &str) -> Option<Tags> {
@@ -67,7 +73,7 @@ pub(super) fn way_back(manifest: &Manifest, host: &impl Before) -> Result<Vec<Op
     let from = host.from();
     let mut operations = Vec::new();
     let mut at = 0;
-    let mut disturbed = false;
+    let (mut disturbed, mut changed) = (false, false);
     for step in &manifest.steps {
         match step {
             Step::Image(s) => {
@@ -91,6 +97,7 @@ pub(super) fn way_back(manifest: &Manifest, host: &impl Before) -> Result<Vec<Op
                     latest,
                     previous: tags.previous,
                 });
+                changed = true;
             }
             Step::Checkout(s) => {
                 let checked_out = at;
@@ -106,6 +113,7 @@ pub(super) fn way_back(manifest: &Manifest, host: &impl Before) -> Result<Vec<Op
                     })?,
                     timeout: s.timeout,
                 });
+                changed = true;
             }
             // What happened once is undone once, before the first host.
             Step::Backup(_) | Step::Migrate(_) => {}
@@ -127,13 +135,16 @@ pub(super) fn way_back(manifest: &Manifest, host: &impl Before) -> Result<Vec<Op
                     timeout: s.timeout,
                     repeatable: s.repeatable,
                 });
+                changed = true;
             }
             _ => {
-                // What was stopped must be started, even if that was never begun on the way there; what
-                // was never acted on is left alone.
+                // What was stopped must be started, even if that was never begun on the way there. So must what finds
+                // something else now: a host that was rebooted in between has started it with the new version. What the
+                // host refused, it would refuse again.
                 disturbed |= host.was_begun(at);
+                let acted_on = disturbed || changed && !host.was_refused(at);
                 at += 1;
-                operations.extend(activation(step).filter(|_| disturbed));
+                operations.extend(activation(step).filter(|_| acted_on));
             }
         }
     }

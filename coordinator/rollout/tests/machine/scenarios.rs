@@ -113,12 +113,26 @@ fn a_host_goes_back_by_what_it_has_begun_and_no_more() {
         });
         world
     };
-    // Tagged, but its containers were never touched: they are not touched on the way back either.
+    // Tagged, but the host would not have its containers touched: they are not touched on the way back either.
     let world = refuse(|op| matches!(op, Operation::ComposeUp { .. }));
     assert_eq!(world.rollout.ended(), Some((Verdict::Failed, true)));
     let back = reverse(&world.rollout, &[], false);
     let operations = back.operations(&back.hosts[0]);
     assert!(matches!(operations, [Operation::RestoreTags { .. }, Operation::Verify { .. }]));
+    // Tagged, and its containers not reached: a reboot may have started them with the new image.
+    let mut world = World::new(plan("{}", 2));
+    let first = number(&world.order()[0]);
+    world.carry_out(first, |_| OpResult::Done);
+    world.disconnect(first);
+    world.carry_out(first, |_| OpResult::Done);
+    world.operator(Verb::Abort).unwrap();
+    world.connect(first);
+    assert_eq!(world.report().totals.touched, 1);
+    let back = reverse(&world.rollout, &[], false);
+    assert!(matches!(
+        back.operations(&back.hosts[0]),
+        [Operation::RestoreTags { .. }, Operation::ComposeUp { .. }, Operation::Verify { .. }]
+    ));
     // It refused the first change: it was not touched, and nothing is to be taken back.
     let world = refuse(|op| matches!(op, Operation::TagImage { .. }));
     assert_eq!(world.rollout.ended(), Some((Verdict::Failed, false)));
