@@ -58,25 +58,28 @@ impl Effects {
         let name = &host.name;
         let entries = read_all(host, LEDGER);
         let intents = entries.iter().filter(|(_, entry)| entry["outcome"].is_null());
-        let mut intents = intents.filter_map(|(path, entry)| {
+        let intents = intents.filter_map(|(path, entry)| {
             let operation = serde_json::from_value::<Operation>(entry["operation"].clone()).ok()?;
             visible(&operation).iter().any(|seen| seen == what).then_some((path, entry, operation))
         });
-        let Some((path, entry, operation)) = intents.next() else {
-            let fires = read_all(host, SWITCHES).iter().any(|(_, switch)| {
+        let fires = || {
+            read_all(host, SWITCHES).iter().any(|(_, switch)| {
                 let revert = serde_json::from_value::<Vec<Operation>>(switch["revert"].clone());
                 let firing = switch["state"].get("firing").is_some();
                 let revert = revert.unwrap_or_default();
                 firing && revert.iter().flat_map(visible).any(|seen| seen == what)
-            });
-            if fires {
+            })
+        };
+        // The newest: an older one may have been called off a moment ago.
+        let newest = intents.max_by_key(|(_, entry, _)| number(entry));
+        let Some((path, entry, operation)) = newest else {
+            if fires() {
                 return Ok(None);
             }
             let what = format!("{name} does {what}, and has no intent of it");
             return violated("intent-before-effect", what).map(|()| None);
         };
-        let id = entry["id"].as_str().unwrap_or_default();
-        let id: CommandId = id.parse().expect("a number can be read");
+        let id = number(entry).expect("a number can be read");
         if host.disk.durable(path.as_ref()).is_none() {
             let what = format!("{name} does {what} ({id}), and a power cut would lose its intent");
             return violated("intent-before-effect", what).map(|()| None);
@@ -90,12 +93,21 @@ impl Effects {
             || matches!(operation, Operation::Unit { verb: UnitVerb::Restart, .. });
         let most = 1 + if again { deaths } else { 0 };
         if begun.times > most {
+            // The switch's own time has come while the command is under way.
+            if fires() {
+                begun.times -= 1;
+                return Ok(None);
+            }
             let what =
                 format!("{name} does {id} ({what}) for the {}th time, of {most}", begun.times);
             return violated("at-most-once", what).map(|()| None);
         }
         Ok(Some(id))
     }
+}
+
+fn number(entry: &Value) -> Option<CommandId> {
+    entry["id"].as_str()?.parse().ok()
 }
 
 /// Every document in a directory of a host's disk.

@@ -1,8 +1,11 @@
-//! No host is left on a version that was rolled back, unless it is reported so.
+//! No host is left on a version that was rolled back, unless it is reported so, or the host ran just that before: a
+//! rollback takes each host back to what it ran, whatever its number says.
 
 use std::collections::BTreeMap;
 
-use dv_types::{RolloutId, plan::Kind, record::Verdict as End, report::Phase};
+use dv_types::{
+    Evidence, Fact, HostName, RolloutId, plan::Kind, record::Verdict as End, report::Phase,
+};
 
 use super::{Verdict, fold::Seen, violated};
 use crate::world::World;
@@ -20,7 +23,8 @@ pub(super) fn check(rollouts: &BTreeMap<RolloutId, Seen>, world: &World) -> Verd
         let back = report.hosts.iter().find(|host| host.name == *name);
         let said = back.is_none_or(|host| host.phase != Phase::Healthy) && back.is_some();
         let version = &taken_back.plan.version;
-        let same = back.is_some_and(|host| host.to.as_ref() == Some(version));
+        let same = back.is_some_and(|host| host.to.as_ref() == Some(version))
+            || ran_it_already(taken_back, name);
         let runs = world.hosts[name].runs();
         if runs.as_ref() == Some(version) && !said && !same && !touched.reverted {
             let what =
@@ -29,4 +33,16 @@ pub(super) fn check(rollouts: &BTreeMap<RolloutId, Seen>, world: &World) -> Verd
         }
     }
     Ok(())
+}
+
+/// Whether a rollout found on a host what it brought there.
+fn ran_it_already(rollout: &Seen, name: &HostName) -> bool {
+    let tags = rollout.records.iter().find_map(|record| match &record.fact {
+        Fact::Reported { host, outcome } if host == name => match &outcome.evidence {
+            Some(Evidence::Tags { before, after }) => Some((before, after)),
+            _ => None,
+        },
+        _ => None,
+    });
+    tags.is_some_and(|(before, after)| before.latest == after.latest)
 }
