@@ -1,6 +1,6 @@
 //! A host is called healthy only after every operation of its program was done in that attempt.
 
-use dv_types::{Fact, Record};
+use dv_types::{Fact, Operation, Record};
 
 use super::{Verdict, fold::Seen, violated};
 
@@ -17,8 +17,10 @@ pub(super) fn check(seen: &Seen, record: &Record) -> Verdict {
         })
     };
     let program = seen.plan.operations(planned);
-    // Where the switch has nothing to go back to, or its confirmation is past, there is nothing to arm.
-    match (0..program.len() as u32).find(|step| !done(*step)) {
+    // After a migration that the old version may not live with, no switch is armed.
+    let migrates = seen.plan.once.iter().any(|o| matches!(o.operation, Operation::Migrate { .. }));
+    let left_out = |step: u32| migrates && matches!(program[step as usize], Operation::Arm { .. });
+    match (0..program.len() as u32).find(|&step| !done(step) && !left_out(step)) {
         Some(step) => {
             let what = format!(
                 "{}: {host} is called healthy, and did not {}",
