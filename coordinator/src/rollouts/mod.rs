@@ -53,7 +53,7 @@ pub(crate) struct Rollouts {
     /// Who looks what should follow by itself, and how each is woken.
     following: Mutex<BTreeMap<ServiceName, Arc<Notify>>>,
     /// One rollout is made at a time.
-    making: tokio::sync::Mutex<()>,
+    making: Arc<tokio::sync::Mutex<()>>,
     /// Turns whenever a rollout begins or ends, or a release goes another way.
     changed: channel::Sender<()>,
     /// Turns whenever a host comes.
@@ -92,7 +92,7 @@ impl Rollouts {
             book: Mutex::new(book),
             active: RwLock::default(),
             following: Mutex::default(),
-            making: tokio::sync::Mutex::default(),
+            making: Arc::default(),
             changed: channel::Sender::new(()),
             tasks: Tasks::default(),
             stop: CancellationToken::new(),

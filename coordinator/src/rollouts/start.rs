@@ -7,7 +7,7 @@ use std::{
 
 use dv_types::{Plan, ReleaseId, Report, RolloutId, ServiceName, plan::Kind};
 use futures_util::FutureExt as _;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedMutexGuard, oneshot};
 
 use super::{
     Active, Rollouts,
@@ -37,18 +37,41 @@ pub(crate) struct Beginning {
 /// The right to make a rollout; whoever holds it sees the book as it will stay.
 pub(crate) struct Maker<'a> {
     rollouts: &'a Arc<Rollouts>,
-    _alone: tokio::sync::MutexGuard<'a, ()>,
+    alone: Arc<OwnedMutexGuard<()>>,
 }
 
 impl Rollouts {
     /// Waits for the right to make a rollout.
     pub(crate) async fn maker(self: &Arc<Self>) -> Maker<'_> {
-        Maker { rollouts: self, _alone: self.making.lock().await }
+        let alone = Arc::new(Arc::clone(&self.making).lock_owned().await);
+        Maker { rollouts: self, alone }
     }
 
     /// Refuses what is new where room is short. What is under way, goes back or catches up needs what is left.
     pub(crate) async fn roomy(&self) -> Result<(), Refusal> {
         self.journal.shortage().await?.map_or(Ok(()), |short| Err(Refusal::Short(short)))
+    }
+
+    /// Puts a rollout into the store, and begins to drive it.
+    async fn create(
+        self: &Arc<Self>,
+        header: Header,
+        plan: Plan,
+        bad: Option<BadMark>,
+    ) -> Result<RolloutId, Refusal> {
+        self.journal.create(&header, bad.as_ref()).await?;
+        let id = header.rollout;
+        tracing::info!(rollout = %id, service = %header.service, version = %header.version, by = header.by, "{} begins", header.kind);
+        {
+            let mut book = self.book();
+            book.begun(&header);
+            if let Some(bad) = bad {
+                book.mark_bad(bad);
+            }
+        }
+        self.launch(header, Arc::new(plan));
+        self.note_change();
+        Ok(id)
     }
 
     /// Begins to drive a rollout that is in the store.
@@ -156,19 +179,14 @@ impl Maker<'_> {
             created: rollouts.clock.now(),
             end: None,
         };
-        rollouts.journal.create(&header, bad.as_ref()).await?;
-        let id = header.rollout;
-        tracing::info!(rollout = %id, service = %header.service, version = %header.version, by = header.by, "{} begins", header.kind);
-        {
-            let mut book = rollouts.book();
-            book.begun(&header);
-            if let Some(bad) = bad {
-                book.mark_bad(bad);
-            }
-        }
-        rollouts.launch(header, Arc::new(plan));
-        rollouts.note_change();
-        Ok(id)
+        // Whoever asked may hang up at any moment: a rollout that is in the store is driven all the same.
+        let (tell, told) = oneshot::channel();
+        let (rollouts, alone) = (Arc::clone(rollouts), Arc::clone(&self.alone));
+        self.rollouts.tasks.spawn(async move {
+            let _ = tell.send(rollouts.create(header, plan, bad).await);
+            drop(alone);
+        });
+        told.await.unwrap_or(Err(Refusal::Stopping))
     }
 
     /// Takes the mark off a version that is started again.
