@@ -75,11 +75,20 @@ pub(crate) async fn start(rollouts: &Arc<Rollouts>, wish: Wish) -> Result<Releas
         why: None,
         end: None,
     };
+    let rollouts = Arc::clone(rollouts);
+    maker.finish(async move { create(&rollouts, record, release).await }).await
+}
+
+/// Puts a release into the store, and begins to drive it.
+async fn create(
+    rollouts: &Arc<Rollouts>,
+    record: ReleaseRecord,
+    release: Release,
+) -> Result<ReleaseId, Refusal> {
     rollouts.journal.create_release(&record).await?;
     let id = record.release;
     tracing::info!(release = %id, name = %record.name, by = record.by, "a release begins");
     rollouts.book().put_release(record, Arc::new(release));
-    drop(maker);
     launch(rollouts, id);
     Ok(id)
 }

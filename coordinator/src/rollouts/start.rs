@@ -179,11 +179,19 @@ impl Maker<'_> {
             created: rollouts.clock.now(),
             end: None,
         };
-        // Whoever asked may hang up at any moment: a rollout that is in the store is driven all the same.
+        let rollouts = Arc::clone(rollouts);
+        self.finish(async move { rollouts.create(header, plan, bad).await }).await
+    }
+
+    /// Does something to its end. Whoever asked may hang up at any moment: what is in the store is driven all the same.
+    pub(crate) async fn finish<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+    ) -> Result<T, Refusal> {
         let (tell, told) = oneshot::channel();
-        let (rollouts, alone) = (Arc::clone(rollouts), Arc::clone(&self.alone));
+        let alone = Arc::clone(&self.alone);
         self.rollouts.tasks.spawn(async move {
-            let _ = tell.send(rollouts.create(header, plan, bad).await);
+            let _ = tell.send(work.await);
             drop(alone);
         });
         told.await.unwrap_or(Err(Refusal::Stopping))
