@@ -82,9 +82,13 @@ fn installed(host: &Machine) -> String {
     host.exec(&["dpkg-query", "--show", "--showformat=${Version}", "dv-agent"]).ok()
 }
 
-/// The versions that the agents say they have.
+/// The versions that the agents of the five hosts say they have. Others may have enrolled in an earlier test.
 fn agents(scenario: &Scenario) -> Vec<String> {
     let hosts = scenario.dvctl.json(&["hosts"]);
-    let version = |host: &serde_json::Value| host["agent_version"].as_str().map(str::to_owned);
-    hosts.as_array().into_iter().flatten().filter_map(version).collect()
+    let version = |name: &str| {
+        let host = hosts.as_array()?.iter().find(|host| host["name"] == name)?;
+        host["agent_version"].as_str().map(str::to_owned)
+    };
+    let versions = scenario.bed.hosts.iter().map(|host| version(&host.name));
+    versions.map(Option::unwrap_or_default).collect()
 }
