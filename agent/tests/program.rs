@@ -53,6 +53,13 @@ fn dv_agent(arguments: &[&str]) -> Output {
     Command::new(PROGRAM).args(arguments).output().unwrap()
 }
 
+/// What the process has in memory of its own, in KiB (`RssAnon`).
+fn own_memory(process: &Child) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+}
+
 fn is_alive(pid: &str) -> bool {
     Path::new("/proc").join(pid.trim()).exists()
 }
@@ -189,4 +196,33 @@ fn it_explains_itself() {
     let lost = dv_agent(&["run", "--config", "/nowhere/agent.yaml"]);
     assert_eq!(lost.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&lost.stderr).contains("coordinator: host:port"));
+}
+
+#[tokio::test]
+async fn of_what_it_has_done_it_keeps_little_in_memory() {
+    /// Before, its allocator and its caches are still growing.
+    const FIRST: u32 = 100;
+    const ALL: u32 = 500;
+    /// An outcome is at least as long as what its command said. One in twenty of them kept would be noticed.
+    const SAID: u64 = 16;
+
+    let mut coordinator = Coordinator::start().await;
+    let host = Host::enrolled(&coordinator, SCRIPTS);
+    let talks = host.script("talk", &format!("head -c {} /dev/zero | tr '\\0' x", SAID * 1024));
+    let agent = Running::start(&host, &[]);
+    let mut session = coordinator.welcomed(1).await;
+    let mut after_first = 0;
+    for number in 1..=ALL {
+        let id = format!("r1-{number}");
+        session.run(&id, &talks, false).await;
+        assert_eq!(session.outcome().await.result, OpResult::Done);
+        session.acknowledge(&id).await;
+        if number == FIRST {
+            after_first = own_memory(&agent.0);
+        }
+    }
+    while session.heartbeat().await > 0 {}
+    let grown = own_memory(&agent.0).saturating_sub(after_first);
+    let kept = u64::from(ALL - FIRST) * SAID / 20;
+    assert!(grown < kept, "it grew by {grown} KiB, from {after_first}");
 }
