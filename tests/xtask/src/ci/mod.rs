@@ -3,6 +3,7 @@
 mod hosts;
 mod power;
 mod stage;
+mod supply;
 mod tools;
 
 use std::{
@@ -42,7 +43,9 @@ pub(crate) fn everything() -> ExitCode {
         stages.run("power cuts", power::test);
         // The hosts wait more than they work; it takes the time that they leave.
         let simulation = Beside::begin("simulation", simulation);
+        let supply = Beside::begin("supply chain", supply::check);
         on_hosts(&mut stages, bed);
+        stages.join(supply);
         stages.join(simulation);
     }
     stages.summary()

@@ -44,13 +44,13 @@ fn runs(program: &str) -> bool {
     version.status().is_ok_and(|status| status.success())
 }
 
-fn there_is(subcommand: &str) -> bool {
+pub(super) fn there_is(subcommand: &str) -> bool {
     let mut cargo = cargo();
     cargo.args([subcommand, "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
     cargo.status().is_ok_and(|status| status.success())
 }
 
-fn install_by(command: &mut Command) -> Result<(), String> {
+pub(super) fn install_by(command: &mut Command) -> Result<(), String> {
     let arguments: Vec<_> = command.get_args().map(|a| a.to_string_lossy()).collect();
     let line = format!("{} {}", command.get_program().display(), arguments.join(" "));
     say::note(format!("Missing, so it is installed once: {line}"));
