@@ -1,5 +1,7 @@
 //! How often something was started on a host, by the host's own records: systemd's journal, the engine's events.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -36,6 +38,16 @@ impl Mark {
     /// How often a unit was started on a host since then.
     #[must_use]
     pub fn unit_starts(&self, host: &Machine, unit: &str) -> usize {
+        self.started(host, unit).len()
+    }
+
+    /// When a unit was first started on a host since then, since 1970.
+    #[must_use]
+    pub fn first_start(&self, host: &Machine, unit: &str) -> Option<Duration> {
+        self.started(host, unit).first().copied()
+    }
+
+    fn started(&self, host: &Machine, unit: &str) -> Vec<Duration> {
         let cursor = &self.cursors.iter().find(|(name, _)| *name == host.name).expect("a host").1;
         // The filter is ours: journalctl, given one, leaves out an entry after the cursor.
         let ran = host.exec(&[
@@ -44,11 +56,13 @@ impl Mark {
             "--output-fields=MESSAGE_ID,UNIT",
             &format!("--after-cursor={cursor}"),
         ]);
-        let started = |line: &&str| {
+        let started = |line: &str| {
             let entry: Value = serde_json::from_str(line).expect("the journal is JSON");
-            entry["MESSAGE_ID"] == STARTED && entry["UNIT"] == unit
+            let at = entry["__REALTIME_TIMESTAMP"].as_str().and_then(|text| text.parse().ok());
+            let at = Duration::from_micros(at.expect("an entry has its time, in microseconds"));
+            (entry["MESSAGE_ID"] == STARTED && entry["UNIT"] == unit).then_some(at)
         };
-        ran.ok().lines().filter(started).count()
+        ran.ok().lines().filter_map(started).collect()
     }
 
     /// How often a container of the compose project was started on a host since then.

@@ -15,13 +15,14 @@ mod truth;
 
 use std::time::{Duration, Instant};
 
-pub use draw::{Draw, Plan};
+pub use draw::{ALL, Draw, Plan};
 pub use fault::Fault;
 
 use crate::scenario::Scenario;
 
 /// Plays so many rollouts of the seed. The error names the round, its faults, and what was wrong.
 pub fn play(scenario: &Scenario, seed: u64, rollouts: u32) -> Result<(), String> {
+    round::baseline(scenario);
     let (mut draw, began) = (Draw::new(seed), Instant::now());
     for number in 1..=rollouts {
         let plan = draw.plan(number);

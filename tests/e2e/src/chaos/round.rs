@@ -12,14 +12,17 @@ use dv_types::{
     report::{OnceState, State},
 };
 
-use super::{END_BY, Plan};
+use super::{END_BY, Plan, draw::Care};
 use crate::{
     counts::{Mark, works},
-    manifest::Manifest,
+    manifest::{Manifest, Shape},
     outside::Seen,
     scenario::Scenario,
 };
 
+/// A canary is watched for so long before the others begin.
+pub(super) const STEADY: Duration = Duration::from_secs(2);
+const MIN_HEALTHY_TIME: &str = "2s";
 /// Nothing more follows by itself if nothing has for this long.
 const QUIET: Duration = Duration::from_secs(4);
 /// A person goes on so often before giving a rollout up.
@@ -34,6 +37,8 @@ pub(super) struct Played {
     pub(super) reports: Vec<Report>,
     /// How often a person said of a rollout's once-step that it was not done.
     pub(super) not_done: BTreeMap<RolloutId, usize>,
+    /// A person had to let something go on.
+    pub(super) helped: bool,
 }
 
 impl Played {
@@ -62,14 +67,32 @@ pub(super) fn mark_of(rollout: RolloutId) -> String {
 /// The service of this shape: it has a past over all rounds.
 fn manifest(scenario: &Scenario, plan: &Plan) -> Manifest {
     let service = format!("{}-{:?}", scenario.service, plan.shape).to_lowercase();
-    Manifest::new(&service, plan.shape)
+    let manifest = Manifest::new(&service, plan.shape);
+    let manifest = match plan.care.canary {
+        true => manifest.with("canary", "1").with("auto_promote", "true"),
+        false => manifest,
+    };
+    let manifest = match plan.care.min_available {
+        0 => manifest,
+        some => manifest.with("min_available", &some.to_string()),
+    };
+    manifest
         .first("run: {argv: [/usr/local/sbin/bed-work, \"chaos-${rollout}\", \"1\"], once: {}}")
-        .with("max_parallel", &plan.max_parallel.to_string())
-        .with("min_healthy_time", "2s")
+        .with("max_parallel", &plan.care.max_parallel.to_string())
+        .with("min_healthy_time", MIN_HEALTHY_TIME)
         .with("healthy_deadline", "15s")
         .with("lost_after", "6s")
         .with("max_unreachable", "2")
         .with("on_failure", "rollback")
+}
+
+/// Every host runs something that it can go back to.
+pub(super) fn baseline(scenario: &Scenario) {
+    for shape in [Shape::Unit, Shape::Image] {
+        let care = Care { max_parallel: 5, canary: false, min_available: 0 };
+        let plan = Plan { number: 0, shape, version: "v1", bad: false, care, faults: Vec::new() };
+        scenario.rollout(&manifest(scenario, &plan), plan.version).exits(0);
+    }
 }
 
 /// Plays it.
@@ -98,11 +121,15 @@ pub(super) fn play(scenario: &Scenario, plan: &Plan) -> Result<Played, String> {
     for timed in &plan.faults {
         timed.fault.tidy(scenario);
     }
-    let (reports, not_done) = ended?;
-    Ok(Played { service: manifest.service, seen: client.stop(), mark, reports, not_done })
+    let Ended { reports, not_done, helped } = ended?;
+    Ok(Played { service: manifest.service, seen: client.stop(), mark, reports, not_done, helped })
 }
 
-type Ended = (Vec<Report>, BTreeMap<RolloutId, usize>);
+struct Ended {
+    reports: Vec<Report>,
+    not_done: BTreeMap<RolloutId, usize>,
+    helped: bool,
+}
 
 /// Until nothing is unfinished and nothing follows; what waits for a person is told to go on.
 fn to_its_end(
@@ -143,7 +170,7 @@ fn to_its_end(
                 quiet = Some((newest, Instant::now()));
             }
             Ok(()) if quiet.is_some_and(|(_, since)| since.elapsed() > QUIET) => {
-                return Ok((reports, not_done));
+                return Ok(Ended { reports, not_done, helped: !resumed.is_empty() });
             }
             Ok(()) => {}
         }

@@ -8,7 +8,7 @@ use dv_types::{
 
 use super::{
     Plan,
-    round::{Played, mark_of, succeeded},
+    round::{Played, STEADY, mark_of, succeeded},
 };
 use crate::{counts::works, manifest::Shape, scenario::Scenario};
 
@@ -23,6 +23,8 @@ pub(super) fn check(scenario: &Scenario, plan: &Plan, played: &Played) -> Result
         versions(scenario, plan, played),
         out(scenario, plan, played),
         starts(scenario, plan, played),
+        budget(scenario, plan, played),
+        canary(scenario, plan, played),
     ];
     let wrong: Vec<_> = checks.into_iter().filter_map(Result::err).collect();
     if wrong.is_empty() {
@@ -88,7 +90,8 @@ fn versions(scenario: &Scenario, plan: &Plan, played: &Played) -> Result<(), Str
     Ok(())
 }
 
-/// Of the hosts that no fault took out, never more than `max_parallel` at a time.
+/// Of the hosts that no fault took out, never more than `max_parallel` at a time, nor so many that fewer than
+/// `min_available` were left.
 fn out(scenario: &Scenario, plan: &Plan, played: &Played) -> Result<(), String> {
     let struck: Vec<_> = plan.faults.iter().filter_map(|timed| timed.fault.takes_out()).collect();
     let unstruck: Vec<_> = (scenario.bed.hosts.iter().enumerate())
@@ -96,7 +99,7 @@ fn out(scenario: &Scenario, plan: &Plan, played: &Played) -> Result<(), String> 
         .map(|(_, host)| host.name.as_str())
         .collect();
     let most = played.seen.most_out(&unstruck);
-    if most > plan.max_parallel {
+    if most > plan.care.most_out() {
         return Err(format!("{most} of {unstruck:?} were out at a time"));
     }
     Ok(())
@@ -126,6 +129,48 @@ fn starts(scenario: &Scenario, plan: &Plan, played: &Played) -> Result<(), Strin
         if started > commanded {
             return Err(format!("{} started {started} times for {commanded} commands", host.name));
         }
+    }
+    Ok(())
+}
+
+/// Of a bad version nobody hears any more once it is known to be bad: no host more than might have begun until then, and one
+/// more for each that a fault took out in its turn.
+fn budget(scenario: &Scenario, plan: &Plan, played: &Played) -> Result<(), String> {
+    if !plan.bad || played.helped {
+        return Ok(());
+    }
+    let struck: Vec<_> = plan.faults.iter().filter_map(|timed| timed.fault.takes_out()).collect();
+    let begun = scenario.bed.hosts.iter().enumerate().filter(|(n, _)| !struck.contains(n));
+    let begun: Vec<_> = begun
+        .filter(|(_, host)| played.mark.starts(host, plan.shape) > 0)
+        .map(|(_, host)| host.name.as_str())
+        .collect();
+    if begun.len() > plan.care.first() + struck.len() {
+        return Err(format!("{} was begun on {begun:?}, although it is bad", plan.version));
+    }
+    Ok(())
+}
+
+/// Where one host goes first, no other begins before that one has been well for a while, by systemd's own times.
+fn canary(scenario: &Scenario, plan: &Plan, played: &Played) -> Result<(), String> {
+    if !plan.care.canary || plan.shape != Shape::Unit || played.helped {
+        return Ok(());
+    }
+    let by_others: Vec<_> =
+        plan.faults.iter().filter_map(|timed| timed.fault.starts_on()).collect();
+    let mut begun: Vec<_> = (scenario.bed.hosts.iter().enumerate())
+        .filter(|(n, _)| !by_others.contains(n))
+        .filter_map(|(_, host)| Some((played.mark.first_start(host, plan.shape.unit())?, host)))
+        .collect();
+    begun.sort_by_key(|(at, _)| *at);
+    // Where the canary may be a host that others start, nobody can tell which one was first.
+    let [(first, canary), (second, next), ..] = begun.as_slice() else { return Ok(()) };
+    let apart = second.saturating_sub(*first);
+    if by_others.is_empty() && apart < STEADY {
+        return Err(format!(
+            "{} began {apart:.1?} after the canary {}: that was not watched",
+            next.name, canary.name
+        ));
     }
     Ok(())
 }
