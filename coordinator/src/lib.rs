@@ -69,3 +69,4 @@ mod server;
 mod services;
 mod starter;
 mod tasks;
+mod text;

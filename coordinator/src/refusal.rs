@@ -1,6 +1,6 @@
 //! Why the coordinator does not do what an operator or a host asks, in words for people.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use dv_types::{HostName, ReleaseId, RolloutId, ServiceName, Timestamp, Version};
 
@@ -109,9 +109,15 @@ pub enum Refusal {
     Dropped(Box<Dropped>),
     /// The rollout's driver does not answer.
     #[error(
-        "{0} can't be looked at: the coordinator can't read or write its journal; its log says why"
+        "{rollout} can't be looked at: the coordinator can't read or write its journal: {}",
+        why.as_deref().map_or("its log says why", String::as_str)
     )]
-    Stuck(RolloutId),
+    Stuck {
+        /// Which.
+        rollout: RolloutId,
+        /// What the store said.
+        why: Option<Arc<String>>,
+    },
     /// Nothing can be taken back.
     #[error("{0}")]
     NothingToRollBack(String),
@@ -179,7 +185,7 @@ impl From<Refusal> for tonic::Status {
                 Self::permission_denied(text)
             }
             Refusal::Identity(IdentityError::Request(_)) => Self::invalid_argument(text),
-            Refusal::Identity(_) | Refusal::Stuck(_) => Self::internal(text),
+            Refusal::Identity(_) | Refusal::Stuck { .. } => Self::internal(text),
             Refusal::Store(StoreError::TooLarge { .. }) => Self::invalid_argument(text),
             // Not "unavailable": a write that failed late may have been kept.
             Refusal::Store(_) => Self::internal(text),

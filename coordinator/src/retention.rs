@@ -41,9 +41,19 @@ async fn sweep(rollouts: &Arc<Rollouts>) -> Result<(usize, usize), StoreError> {
         let old = droppable(&rollouts.book(), &due, |ended| keep.after(ended) > now);
         for id in old {
             let Some(header) = rollouts.book().header(id).cloned() else { continue };
-            if let Some(dropped) = journal.drop_rollout(&header, now).await? {
-                rollouts.book().forget(dropped);
-                count += 1;
+            match journal.drop_rollout(&header, now).await {
+                Ok(Some(dropped)) => {
+                    rollouts.book().forget(dropped);
+                    count += 1;
+                }
+                Ok(None) => {}
+                // One that can't be dropped keeps none of the others.
+                Err(why @ (StoreError::Conflict(_) | StoreError::Damaged { .. }))
+                    if journal.reigns() =>
+                {
+                    tracing::error!(rollout = %id, %why, "it can't be dropped, and is kept");
+                }
+                Err(why) => return Err(why),
             }
         }
     }

@@ -60,7 +60,7 @@ fn judge(result: OpResult, after: &Schema, before: &Schema, to: Option<&Head>) -
 
 /// Which migrations they were, and of what kind, the plan knows.
 fn evidence(before: Schema, after: Schema) -> Evidence {
-    Evidence::Schema { before: before.head, after: after.head, changed: Vec::new() }
+    Evidence::Schema { before: before.head, after: after.head, changed: Vec::new(), omitted: 0 }
 }
 
 #[cfg(test)]

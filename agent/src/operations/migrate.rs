@@ -52,6 +52,7 @@ fn evidence(before: &Schema, after: &Schema) -> Evidence {
         before: before.head.clone(),
         after: after.head.clone(),
         changed: applied.cloned().collect(),
+        omitted: 0,
     }
 }
 

@@ -2,11 +2,14 @@
 //! would send it again for ever.
 
 use dv_types::{Evidence, OpResult, Outcome, outcome::Output};
+use serde::Serialize;
 
 /// The most that an outcome's JSON form may have; the coordinator takes 14 KiB.
 const WHOLE: usize = 12 * 1024;
 /// The most that one text may have, in its JSON form.
 const TEXT: usize = 1024;
+/// The most that a list may have, in its JSON form.
+const LIST: usize = 6 * 1024;
 /// What shows that a text was cut.
 const CUT: char = '…';
 
@@ -24,6 +27,21 @@ pub(super) fn fitted(mut outcome: Outcome) -> Outcome {
             [job, active, sub].into_iter().for_each(shorten);
         }
         Some(Evidence::Health { last_bad: Some(why), .. }) => shorten(why),
+        Some(Evidence::Backup { file, sha256, .. }) => {
+            file.iter_mut().chain(sha256).for_each(shorten);
+        }
+        Some(Evidence::Schema { before, after, changed, omitted }) => {
+            before.iter_mut().chain(after).for_each(shorten);
+            let kept = kept(changed);
+            *omitted += (changed.len() - kept) as u32;
+            changed.truncate(kept);
+        }
+        Some(Evidence::Smoke { requests }) => {
+            requests.iter_mut().for_each(shorten);
+            let (kept, all) = (kept(requests), requests.len());
+            requests.truncate(kept);
+            requests.extend((kept < all).then(|| format!("and {} more", all - kept)));
+        }
         _ => {}
     }
     // The most that it can say, so that the count's own digits find room.
@@ -31,6 +49,16 @@ pub(super) fn fitted(mut outcome: Outcome) -> Outcome {
     let rest = dv_proto::to_json(&Outcome { output: empty, ..outcome.clone() }).len();
     keep_end(&mut outcome.output, WHOLE.saturating_sub(rest));
     outcome
+}
+
+/// How many of these have room.
+fn kept<T: Serialize>(all: &[T]) -> usize {
+    let mut size = 0;
+    let fits = |one: &&T| {
+        size += dv_proto::to_json(one).len() + 1;
+        size <= LIST
+    };
+    all.iter().take_while(fits).count()
 }
 
 fn shorten(text: &mut String) {
@@ -138,6 +166,36 @@ mod tests {
         fn the_cost_is_what_json_takes(c in any::<char>()) {
             prop_assert_eq!(cost(c), dv_proto::to_json(&c).len() - 2);
         }
+    }
+
+    #[test]
+    fn of_a_thousand_migrations_and_requests_the_first_are_kept_and_the_others_counted() {
+        let name = |n| format!("{n:04}_{}", "x".repeat(60));
+        let kind = dv_types::MigrationKind::Irreversible;
+        let changed: Vec<_> =
+            (0..1000).map(|n| dv_types::Migration { name: name(n), kind }).collect();
+        let loud = Output { tail: "\0".repeat(Output::LIMIT), dropped: 0 };
+        let why = || OpResult::Failed("\0".repeat(3000));
+        let head = || Some("\0".repeat(3000));
+        let schema = Evidence::Schema {
+            before: head(),
+            after: head(),
+            changed: changed.clone(),
+            omitted: 0,
+        };
+        let schema = fitted(outcome(why(), loud.clone(), Some(schema)));
+        assert!(dv_proto::to_json(&schema).len() <= WHOLE);
+        let Some(Evidence::Schema { changed: kept, omitted, .. }) = schema.evidence else {
+            panic!("other evidence")
+        };
+        assert!(kept.len() > 30 && changed.starts_with(&kept), "{}", kept.len());
+        assert_eq!(omitted as usize, 1000 - kept.len());
+
+        let smoke = Evidence::Smoke { requests: (0..1000).map(name).collect() };
+        let smoke = fitted(outcome(why(), loud, Some(smoke)));
+        assert!(dv_proto::to_json(&smoke).len() <= WHOLE);
+        let Some(Evidence::Smoke { requests }) = smoke.evidence else { panic!("other evidence") };
+        assert_eq!(*requests.last().unwrap(), format!("and {} more", 1001 - requests.len()));
     }
 
     #[test]

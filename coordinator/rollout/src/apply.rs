@@ -9,14 +9,12 @@ use dv_types::{
 
 use crate::{
     Rollout,
+    fit::shortened,
     host::{Flight, Given, Host},
     moves,
     rollout::{Mode, Promotion},
     watching::Watch,
 };
-
-/// Bytes of an outcome's reason that are told as the reason of the host's failure; the outcome itself has them all.
-const WHY: usize = 1024;
 
 /// A record that can't follow the ones before it: the journal is damaged, or is another plan's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -391,17 +389,6 @@ fn report(host: &mut Host, outcome: &Outcome) {
         OpResult::Cancelled => {}
         bad => host.failure = Some(shortened(bad.to_string())),
     }
-}
-
-/// A reason is written once more where the host has failed, and a record has a limit.
-pub(crate) fn shortened(mut why: String) -> String {
-    if let Some(end) = (0..=WHY.min(why.len())).rev().find(|&end| why.is_char_boundary(end))
-        && end < why.len()
-    {
-        why.truncate(end);
-        why.push('…');
-    }
-    why
 }
 
 fn unknown(name: &HostName) -> String {

@@ -20,7 +20,7 @@ impl Rollout {
     /// The same; nothing where the outcomes and the plan together do not say.
     fn applied(&self) -> Option<Vec<Migration>> {
         let runs = self.runs();
-        if self.is_told_in_full(&runs) {
+        if self.is_told_in_full(&runs) && runs.iter().all(|run| run.all) {
             return Some(runs.iter().flat_map(|run| run.changed).cloned().collect());
         }
         let (Some(first), Some(last)) = (runs.first(), runs.last()) else {
@@ -28,7 +28,8 @@ impl Rollout {
             return Some(Vec::new());
         };
         // A run that was not heard of may have applied some before the person looked, or after: a run tells only
-        // what it found pending itself. The plan knows what was pending before all of them.
+        // what it found pending itself, and not more than an outcome holds. The plan knows what was pending before all
+        // of them.
         let schema = self.plan.schema.as_ref()?;
         let count = |head: &Option<String>| match *head == schema.head {
             true => Some(0),
@@ -64,7 +65,9 @@ impl Rollout {
         let evidence = given.filter_map(|given| given.answer.as_ref()?.evidence.as_ref());
         evidence
             .filter_map(|evidence| match evidence {
-                Evidence::Schema { before, after, changed } => Some(Run { before, after, changed }),
+                Evidence::Schema { before, after, changed, omitted } => {
+                    Some(Run { before, after, changed, all: *omitted == 0 })
+                }
                 _ => None,
             })
             .collect()
@@ -142,6 +145,8 @@ struct Run<'r> {
     before: &'r Option<String>,
     after: &'r Option<String>,
     changed: &'r [Migration],
+    /// Whether these are all.
+    all: bool,
 }
 
 impl crate::once::Given {

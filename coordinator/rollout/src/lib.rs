@@ -14,6 +14,7 @@
 //! | [`rollout`] | the machine's state, and its turn |
 //! | `observe` | an event, and the facts that it is |
 //! | `decide` | the present state and time, and the decisions that follow |
+//! | `fit` | a fact, cut to what a record holds |
 //! | `apply` | a record, and how it changes the state |
 //! | `operator` | which verb is possible when |
 //! | `preconditions` | the gates of a manifest, before anything is touched |
@@ -42,6 +43,7 @@ pub mod step;
 mod apply;
 mod database;
 mod decide;
+mod fit;
 mod gate;
 mod host;
 mod index;

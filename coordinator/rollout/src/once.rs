@@ -8,7 +8,7 @@ use dv_types::{
     record::{Condemner, PauseWhy},
 };
 
-use crate::{Effect, Rollout, apply::shortened, host::ANSWER_GRACE, rollout::Mode};
+use crate::{Effect, Rollout, fit::shortened, host::ANSWER_GRACE, rollout::Mode};
 
 /// One step that happens once.
 #[derive(Debug, Clone, Default)]

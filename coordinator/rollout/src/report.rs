@@ -81,15 +81,14 @@ impl Rollout {
         match &self.mode {
             Mode::Ended { .. } => return waiting,
             Mode::Paused(why) => waiting.push(WaitingOn::Resume { why: why.clone() }),
-            Mode::Ending { .. } => waiting.push(WaitingOn::Settling {
-                hosts: self
-                    .index
-                    .working
-                    .iter()
-                    .take(NAMED)
-                    .map(|&i| self.name(i).clone())
-                    .collect(),
-            }),
+            Mode::Ending { .. } => {
+                let working = self.index.working.iter().take(NAMED);
+                let hosts: Vec<_> = working.map(|&i| self.name(i).clone()).collect();
+                // Else it is something that happens once, which is told below.
+                if !hosts.is_empty() {
+                    waiting.push(WaitingOn::Settling { hosts });
+                }
+            }
             Mode::New | Mode::Running if self.awaits_promotion() => {
                 waiting.push(WaitingOn::Promotion);
             }

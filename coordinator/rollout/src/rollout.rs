@@ -13,8 +13,8 @@ use dv_types::{
 };
 
 use crate::{
-    Effect, Event, IllegalRecord, Rejected, Step, Turn, host::Host, index::Index, once::Once,
-    preconditions::Precondition, relapse::Patience, watching::Watch,
+    Effect, Event, IllegalRecord, Rejected, Step, Turn, fit::fitted, host::Host, index::Index,
+    once::Once, preconditions::Precondition, relapse::Patience, watching::Watch,
 };
 
 /// One rollout: a fold over its records.
@@ -179,6 +179,7 @@ impl Rollout {
 
     fn take(&mut self, step: &mut Step, epoch: Epoch, at: Timestamp, facts: Vec<Fact>) {
         for fact in facts {
+            let fact = fitted(fact);
             let record = Record { number: self.last_record + 1, at, epoch, fact };
             let paused = matches!(self.mode, Mode::Paused(_));
             self.apply(&record).expect("the machine makes legal records only");

@@ -2,10 +2,15 @@
 
 use dv_types::{Evidence, OpResult, Outcome, outcome::Output};
 
+use crate::text::head;
+
 /// The largest outcome that fits into a record.
 const OUTCOME: usize = 14 * 1024;
 
-/// Cuts the texts of an outcome short until it fits. Whether it had to.
+/// Bytes for which one of a list stands.
+const EACH: usize = 32;
+
+/// Cuts the texts and lists of an outcome short until it fits. Whether it had to.
 pub(super) fn fit(outcome: &mut Outcome) -> bool {
     let mut limit = Output::LIMIT;
     let mut cut = false;
@@ -40,14 +45,31 @@ fn shorten(outcome: &mut Outcome, limit: usize) {
             [job, active, sub].into_iter().for_each(|text| head(text, limit));
         }
         Some(Evidence::Health { last_bad: Some(text), .. }) => head(text, limit),
-        _ => {}
+        Some(Evidence::Backup { file, sha256, .. }) => {
+            file.iter_mut().chain(sha256).for_each(|text| head(text, limit));
+        }
+        Some(Evidence::Schema { before, after, changed, omitted }) => {
+            before.iter_mut().chain(after).for_each(|name| head(name, limit));
+            let kept = changed.len().min(limit / EACH);
+            *omitted += (changed.len() - kept) as u32;
+            changed.truncate(kept);
+        }
+        Some(Evidence::Smoke { requests }) => {
+            requests.truncate(limit / EACH);
+            requests.iter_mut().for_each(|text| head(text, limit));
+        }
+        // Their texts are of a fixed length.
+        Some(
+            Evidence::Pulled { .. }
+            | Evidence::Tags { .. }
+            | Evidence::Commit { .. }
+            | Evidence::Exit { .. }
+            | Evidence::Health { .. }
+            | Evidence::Armed { .. }
+            | Evidence::Reverted { .. },
+        )
+        | None => {}
     }
-}
-
-/// Keeps the beginning of a text.
-pub(super) fn head(text: &mut String, limit: usize) {
-    let end = (0..=limit.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
-    text.truncate(end.unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -92,5 +114,28 @@ mod tests {
         assert!(kept.ends_with("the end"), "{kept:?}");
         assert_eq!(large.output.dropped, 7 + (tail.len() - kept.len()) as u64);
         assert!(matches!(&large.result, OpResult::Failed(why) if why.starts_with("why: é")));
+    }
+
+    #[test]
+    fn lists_keep_their_beginning_and_migrations_are_counted() {
+        let migration = |n: usize| dv_types::Migration {
+            name: format!("{n:04}_{}", "ü".repeat(40)),
+            kind: dv_types::MigrationKind::Irreversible,
+        };
+        let head = Some("h".repeat(20_000));
+        let changed: Vec<_> = (0..1000).map(migration).collect();
+        let (before, after) = (head.clone(), head);
+        let mut large = outcome(String::new(), String::new());
+        large.evidence =
+            Some(Evidence::Schema { before, after, changed: changed.clone(), omitted: 5 });
+        assert!(fit(&mut large) && size(&large) <= OUTCOME, "{}", size(&large));
+        let Some(Evidence::Schema { changed: kept, omitted, .. }) = &large.evidence else {
+            panic!("{large:?}")
+        };
+        assert!(!kept.is_empty() && changed.starts_with(kept), "{large:?}");
+        assert_eq!(*omitted as usize, 1005 - kept.len());
+
+        large.evidence = Some(Evidence::Smoke { requests: vec!["GET /".repeat(3000); 500] });
+        assert!(fit(&mut large) && size(&large) <= OUTCOME, "{}", size(&large));
     }
 }

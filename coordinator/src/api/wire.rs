@@ -4,8 +4,11 @@ use dv_proto::{from_json, to_json, v1};
 use dv_types::{Epoch, Finding, HostName, Outcome, ServiceName};
 use tonic::Status;
 
-use super::fit::{fit, head};
-use crate::fleet::{Facts, Order, Word};
+use super::fit::fit;
+use crate::{
+    fleet::{Facts, Order, Word},
+    text::head,
+};
 
 /// Chatter and reasons beyond this are cut off.
 const TEXT: usize = 1024;

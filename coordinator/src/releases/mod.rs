@@ -18,12 +18,16 @@ use crate::{
     rollouts::{Maker, Rollouts},
     services::Known,
     store::ReleaseRecord,
+    text::shortened,
 };
 
 pub(crate) use drive::launch;
 pub(crate) use look::{list, report};
 pub(crate) use start::{Wish, plan, start};
 pub(crate) use steer::{abort, roll_back};
+
+/// Bytes of the reason why a release goes another way.
+const WHY: usize = 2_000;
 
 fn known(rollouts: &Rollouts, id: ReleaseId) -> Result<Known, Refusal> {
     rollouts.book().release(id).cloned().ok_or(Refusal::NoRelease(id))
@@ -37,6 +41,8 @@ async fn turn(
     course: Course,
     why: Option<String>,
 ) -> Result<(), Refusal> {
+    // It may have a line for each host.
+    let why = why.map(|why| shortened(why, WHY));
     let record = ReleaseRecord { course, why, end: None, ..known.record.clone() };
     let release = record.release;
     let why = record.why.as_deref().unwrap_or_default();

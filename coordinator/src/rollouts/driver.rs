@@ -8,28 +8,28 @@ use futures_util::FutureExt as _;
 use tokio::{
     sync::oneshot,
     task::{AbortHandle, JoinSet},
+    time::Instant,
 };
 
 use super::{
     Active, Rollouts,
     feed::Head,
     mailbox::{Mail, Verdict},
+    retry::Retry,
 };
 use crate::{fleet::Order, ports::StoreError, store::Header};
 
-const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// The pause after a deadline that led to nothing.
 const BREATH: Duration = Duration::from_millis(100);
-const LAST_RETRY: Duration = Duration::from_secs(30);
 
 /// Drives a rollout until it has ended, or the coordinator stops.
 pub(super) async fn drive(rollouts: Arc<Rollouts>, active: Arc<Active>) {
     let id = active.header.rollout;
-    let mut retry = FIRST_RETRY;
+    let mut retry = Retry::new();
     loop {
+        let began = Instant::now();
         let driven = AssertUnwindSafe(async {
             let mut driver = Driver::load(&rollouts, &active).await?;
-            retry = FIRST_RETRY;
             driver.run().await
         })
         // Nothing of it is looked at again: what counts is in the journal.
@@ -43,15 +43,19 @@ pub(super) async fn drive(rollouts: Arc<Rollouts>, active: Arc<Active>) {
             Ok(Ok((header, report))) => return rollouts.ended(&active, header, &report),
             Ok(Err(why)) => {
                 tracing::error!(rollout = %id, %why, "nothing is commanded until its journal can be read and written");
+                active.trouble.store(Some(Arc::new(why.to_string())));
             }
             Err(_) => {
-                tracing::error!(rollout = %id, "its driver panicked: it begins again from the journal");
+                let why = "its driver panicked: it begins again from the journal";
+                tracing::error!(rollout = %id, "{why}");
+                active.trouble.store(Some(Arc::new(why.to_owned())));
             }
         }
+        let pause = retry.pause(began.elapsed());
         tokio::select! {
             biased;
             () = rollouts.stop.cancelled() => return,
-            () = tokio::time::sleep(retry) => retry = (retry * 2).min(LAST_RETRY),
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }
@@ -123,6 +127,10 @@ impl<'a> Driver<'a> {
             };
             let mail = self.active.mailbox.take();
             self.turn(None, mail).await?;
+            // The first turn proves little: it writes only that this driver began.
+            if self.machine.last_record() != record {
+                self.active.trouble.store(None);
+            }
             if due && self.machine.last_record() == record {
                 // Nothing came of it: a deadline that stays must not keep the processor busy.
                 tokio::time::sleep(BREATH).await;

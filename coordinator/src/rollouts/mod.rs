@@ -10,6 +10,7 @@ mod driver;
 mod errands;
 mod feed;
 mod mailbox;
+mod retry;
 mod route;
 mod start;
 mod watch;
@@ -20,7 +21,8 @@ use std::{
     time::Duration,
 };
 
-use dv_types::{HostName, Plan, Report, RolloutId, ServiceName, Timestamp};
+use arc_swap::ArcSwapOption;
+use dv_types::{HostName, Plan, Report, RolloutId, ServiceName, Timestamp, WaitingOn};
 use tokio::sync::{Notify, oneshot, watch as channel};
 use tokio_util::sync::CancellationToken;
 
@@ -71,6 +73,8 @@ pub(crate) struct Active {
     hosts: HashSet<HostName>,
     mailbox: Mailbox,
     feed: Feed,
+    /// Why its driver could not go on when it tried last.
+    trouble: ArcSwapOption<String>,
 }
 
 impl Rollouts {
@@ -141,9 +145,16 @@ impl Rollouts {
                     tokio::select! {
                         biased;
                         report = answer => if let Ok(report) = report {
-                            break Report::clone(&report);
+                            let mut report = Report::clone(&report);
+                            let trouble = active.trouble.load_full().filter(|_| !report.waiting.is_empty());
+                            let trouble = trouble.map(|why| WaitingOn::Journal { why: why.to_string() });
+                            report.waiting.splice(0..0, trouble);
+                            break report;
                         },
-                        () = tokio::time::sleep(ANSWER_BY) => return Err(Refusal::Stuck(id)),
+                        () = tokio::time::sleep(ANSWER_BY) => {
+                            let why = active.trouble.load_full();
+                            return Err(Refusal::Stuck { rollout: id, why });
+                        }
                         () = self.stop.cancelled() => return Err(Refusal::Stopping),
                     }
                     // It ended in between.

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, MutexGuard, PoisonError},
 };
 
+use arc_swap::ArcSwapOption;
 use dv_types::{Plan, ReleaseId, Report, RolloutId, ServiceName, plan::Kind};
 use futures_util::FutureExt as _;
 use tokio::sync::{Notify, OwnedMutexGuard, oneshot};
@@ -83,6 +84,7 @@ impl Rollouts {
                 .collect(),
             mailbox: Mailbox::new(plan.hosts.len()),
             feed: Feed::new(),
+            trouble: ArcSwapOption::empty(),
             header,
             plan,
         });

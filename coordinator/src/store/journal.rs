@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::{
     BadMark, Batch, End, Header, HostRecord, Key, ReleaseRecord, TokenRecord, hash,
     keep::Lately,
-    value::{decode, encode},
+    value::{decode, encode, encode_cut},
 };
 use crate::ports::{Shortage, Store, StoreError};
 
@@ -159,7 +159,7 @@ impl Journal {
         let mut batch = self.batch()?;
         for (place, record) in records.iter().enumerate() {
             let key = Key::record(id, record.number);
-            let value = encode(&key, record)?;
+            let value = encode_cut(&key, record)?;
             // Their numbers have no gap: where the first is not there, none after it is.
             batch = if place == 0 { batch.create(key, value) } else { batch.put(key, value) };
         }
@@ -179,10 +179,9 @@ impl Journal {
         report: &Report,
     ) -> Result<Header, StoreError> {
         let document = self.save_document(report).await?;
-        let summary = Report { hosts: Vec::new(), ..report.clone() };
-        let closed = Header { end: Some(End { summary, report: document }), ..header.clone() };
+        let closed = Header { end: Some(End::of(report, document)), ..header.clone() };
         let key = Key::header(header.rollout);
-        let value = encode(&key, &closed)?;
+        let value = encode_cut(&key, &closed)?;
         let mut batch = self
             .with_records(header.rollout, records)?
             .put(key, value)
@@ -267,7 +266,7 @@ impl Journal {
     /// Writes down which way a release goes now.
     pub async fn put_release(&self, release: &ReleaseRecord) -> Result<(), StoreError> {
         let key = Key::release(release.release);
-        let value = encode(&key, release)?;
+        let value = encode_cut(&key, release)?;
         self.store.commit(self.batch()?.put(key, value)).await
     }
 
@@ -333,13 +332,19 @@ impl Journal {
         host: &HostRecord,
     ) -> Result<(), StoreError> {
         let (token_key, host_key) = (Key::token(id), Key::host(&host.name));
-        let before = encode(&token_key, token)?;
+        // What was read is expected as it is: an earlier version may have written it in another form.
+        let before = self.store.get(token_key.clone()).await?;
+        let now: Option<TokenRecord> =
+            before.as_deref().map(|bytes| decode(&token_key, bytes)).transpose()?;
+        if now.as_ref() != Some(token) {
+            return Err(StoreError::Conflict(token_key));
+        }
         let used = TokenRecord { used: host.serials.last().cloned(), ..token.clone() };
         let after = encode(&token_key, &used)?;
         let value = encode(&host_key, host)?;
         let batch = self
             .batch()?
-            .expect(token_key.clone(), Some(before))
+            .expect(token_key.clone(), before)
             .put(token_key, after)
             .put(host_key, value);
         self.store.commit(batch).await

@@ -5,7 +5,10 @@ use std::collections::HashSet;
 use dv_types::Timestamp;
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::{Dropped, Header, Journal, Key, value::encode};
+use super::{
+    Dropped, Header, Journal, Key,
+    value::{decode, encode},
+};
 use crate::ports::StoreError;
 
 /// Entries that are deleted at once.
@@ -39,6 +42,14 @@ impl Journal {
         now: Timestamp,
     ) -> Result<Option<Dropped>, StoreError> {
         let Some(end) = &header.end else { return Ok(None) };
+        let (key, line) = (Key::header(header.rollout), Key::dropped(header.rollout));
+        // What was read is expected as it is: an earlier version may have written it in another form.
+        let before = self.store().get(key.clone()).await?;
+        let found: Option<Header> =
+            before.as_deref().map(|bytes| decode(&key, bytes)).transpose()?;
+        if found.as_ref() != Some(header) {
+            return Err(StoreError::Conflict(key));
+        }
         let dropped = Dropped {
             rollout: header.rollout,
             service: header.service.clone(),
@@ -49,9 +60,8 @@ impl Journal {
             dropped: now,
             cleared: false,
         };
-        let (key, line) = (Key::header(header.rollout), Key::dropped(header.rollout));
-        let (before, value) = (encode(&key, header)?, encode(&line, &dropped)?);
-        let batch = self.batch()?.expect(key.clone(), Some(before)).delete(key).put(line, value);
+        let value = encode(&line, &dropped)?;
+        let batch = self.batch()?.expect(key.clone(), before).delete(key).put(line, value);
         self.store().commit(batch.delete(Key::way_back(header.rollout))).await?;
         Ok(Some(dropped))
     }

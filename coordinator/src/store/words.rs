@@ -3,12 +3,18 @@
 use std::fmt;
 
 use dv_types::{
-    HostName, Labels, ReleaseId, ReleaseName, Report, RolloutId, ServiceName, Timestamp, Version,
+    HostName, Labels, Migration, ReleaseId, ReleaseName, Report, RolloutId, ServiceName, Timestamp,
+    Version,
     plan::Kind,
     release::{Course, Ending},
     report::State,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::text::shortened;
+
+/// Bytes of a migration's name in a summary.
+const NAME: usize = 100;
 
 /// A rollout, as the list of rollouts shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,10 +50,51 @@ pub struct Header {
 /// How a rollout ended: a fold over its records, kept so that nobody folds them again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
-    /// The last report, without its hosts.
+    /// The last report, as far as it says how it ended. An entry has a limit, so it is without what grows with the
+    /// fleet and with what others say: hosts, gates, steps, monitors. Of its migrations it has the first of each kind.
     pub summary: Report,
     /// The document that holds the last report as a whole.
     pub report: String,
+}
+
+impl End {
+    /// The end that this last report tells of, which is kept in that document.
+    #[must_use]
+    pub fn of(last: &Report, document: String) -> Self {
+        let mut migrations: Vec<Migration> = Vec::new();
+        for migration in &last.migrations {
+            if migrations.iter().all(|other| other.kind != migration.kind) {
+                let name = shortened(migration.name.clone(), NAME);
+                migrations.push(Migration { name, kind: migration.kind });
+            }
+        }
+        let Report { rollout, service, version, kind, plan, by, record, began, .. } = last.clone();
+        let Report { ended, state, wave, totals, rollback, reversed_by, .. } = last.clone();
+        let summary = Report {
+            rollout,
+            service,
+            version,
+            kind,
+            plan,
+            by,
+            record,
+            began,
+            ended,
+            state,
+            wave,
+            totals,
+            hosts: Vec::new(),
+            gates: Vec::new(),
+            once: Vec::new(),
+            migrations,
+            database: None,
+            monitor: Vec::new(),
+            waiting: Vec::new(),
+            rollback,
+            reversed_by,
+        };
+        Self { summary, report: document }
+    }
 }
 
 /// A release of several services: what was wanted, and which way it goes. What it did, its rollouts know: each says

@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, fmt::Write as _, fs, io::BufReader, path::Path,
 use dv_coordinator::{
     clock::SystemClock,
     ports::Store,
-    store::{Archive, Batch, Item, Key, MemoryStore, backup, check},
+    store::{Archive, Batch, Item, Journal, Key, MemoryStore, backup, check},
 };
 use dv_proto::{
     from_json, to_json,
@@ -23,7 +23,7 @@ use dv_proto::{
     },
 };
 use dv_types::{
-    Quota, Report,
+    Quota, Report, Timestamp,
     manifest::{Hosts, OnFailure},
     record::Verb,
     release::{Ending, ReleaseReport},
@@ -109,6 +109,25 @@ async fn what_earlier_versions_wrote_is_read_replayed_and_reported() {
         let _agent = fleet(&site, &World::default(), 3).await;
         let refused = operator.begin(&manifest(|_| ()), "2.0").await.unwrap_err();
         assert!(refused.message().contains("2.0 of web was rolled back"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn what_earlier_versions_wrote_can_be_dropped() {
+    let files = fs::read_dir(DATA).unwrap().map(|file| file.unwrap().path());
+    for file in files.filter(|path| path.extension().is_some_and(|e| e == "dvbackup")) {
+        let store = Arc::new(load(&file).await);
+        let journal = Journal::open(store.clone(), Timestamp::now()).await.unwrap();
+        let headers = journal.headers().await.unwrap();
+        assert!(!headers.is_empty());
+        for header in headers {
+            let dropped = journal.drop_rollout(&header, Timestamp::now()).await.unwrap();
+            journal.clear(&dropped.expect("it has ended")).await.unwrap();
+        }
+        journal.forget_documents().await.unwrap();
+        let checked = check(&*store).await.unwrap();
+        assert_eq!(checked.damage, [""; 0], "{}", file.display());
+        assert_eq!((checked.rollouts, journal.releases().await.unwrap().len()), (0, 1));
     }
 }
 

@@ -5,12 +5,17 @@ use std::sync::Arc;
 use dv_coordinator::{
     ports::{Store, StoreError},
     store::{
-        DEFAULT_FLOOR, Header, HostRecord, Journal, MemoryStore, SledStore, TokenRecord,
-        VALUE_LIMIT,
+        Batch, DEFAULT_FLOOR, End, Header, HostRecord, Journal, Key, MemoryStore, SledStore,
+        TokenRecord, VALUE_LIMIT,
     },
 };
 use dv_types::{
-    Epoch, Fact, HostName, Record, RolloutId, ServiceName, Timestamp, Version, plan::Kind,
+    Epoch, Evidence, Fact, GateAnswer, HostName, Migration, MigrationKind, OpResult, Record,
+    Report, RolloutId, ServiceName, Timestamp, Version,
+    gate::Answer,
+    plan::{Database, Kind, Way},
+    record::Verdict,
+    report::{GateReport, HostReport, OnceReport, OnceState, Phase, State, Totals},
 };
 
 async fn on_both_stores<F: Future<Output = ()>>(test: impl Fn(Arc<dyn Store>) -> F) {
@@ -109,17 +114,186 @@ async fn long_journals_are_read_in_order() {
 }
 
 #[tokio::test]
-async fn a_record_that_is_too_large_is_refused_and_nothing_is_written() {
+async fn a_record_that_is_too_large_loses_the_end_of_its_texts() {
     on_both_stores(async |store| {
         let journal = Journal::open(store, Timestamp::UNIX_EPOCH).await.unwrap();
         let host = HostName::new("web1").unwrap();
         let mut large = record(2, Epoch(1));
-        large.fact = Fact::HostFailed { host, why: "x".repeat(VALUE_LIMIT) };
-        let refused = journal.append(RolloutId(1), &[record(1, Epoch(1)), large]).await;
-        assert!(matches!(refused, Err(StoreError::TooLarge { .. })), "{refused:?}");
-        assert_eq!(journal.all_records(RolloutId(1)).await.unwrap(), []);
+        large.fact = Fact::HostFailed { host: host.clone(), why: "x".repeat(VALUE_LIMIT) };
+        journal.append(RolloutId(1), &[record(1, Epoch(1)), large]).await.unwrap();
+        let records = journal.all_records(RolloutId(1)).await.unwrap();
+        assert_eq!(records.len(), 2);
+        let Fact::HostFailed { host: kept, why } = &records[1].fact else { panic!() };
+        assert_eq!(*kept, host);
+        assert!(why.starts_with("xxx") && why.ends_with('…') && why.len() > 1000, "{why}");
     })
     .await;
+}
+
+/// The last report of a rollout of 10,000 hosts, with all that it may say.
+fn largest() -> Report {
+    let word = |n: usize| "w\"".repeat(n);
+    let migration = |n: usize| Migration {
+        name: format!("{n:04}_{}", word(20)),
+        kind: if n == 900 { MigrationKind::Irreversible } else { MigrationKind::Expand },
+    };
+    let host = |n: usize| HostReport {
+        name: HostName::new(format!("{n:05}.{}", "h".repeat(50))).unwrap(),
+        wave: 1,
+        phase: Phase::Healthy,
+        connected: true,
+        good: Some(true),
+        touched: true,
+        reverted: false,
+        attempt: 1,
+        from: None,
+        to: Some(Version::new("v".repeat(128)).unwrap()),
+        began: None,
+        ended: None,
+        step: None,
+        waiting: None,
+        why: Some(word(500)),
+    };
+    let gate = |n: usize| GateReport {
+        gate: format!("gate{n}"),
+        answer: Some(GateAnswer {
+            gate: format!("gate{n}"),
+            answer: Answer::Pass,
+            why: word(250),
+            evidence: vec![word(50); 50],
+        }),
+        overridden: Some(word(30)),
+    };
+    let schema = Evidence::Schema {
+        before: None,
+        after: None,
+        changed: (0..100).map(migration).collect(),
+        omitted: 900,
+    };
+    let once = OnceReport {
+        name: "migrate".to_owned(),
+        operation: word(9_000),
+        state: OnceState::Done,
+        host: None,
+        command: None,
+        since: None,
+        took: None,
+        result: Some(OpResult::Failed(word(500))),
+        evidence: Some(schema),
+        resolved_by: None,
+    };
+    let migrations: Vec<_> = (0..1000).map(migration).collect();
+    let way = Way::Downgrade { migrations: migrations.clone() };
+    Report {
+        rollout: RolloutId(1),
+        service: ServiceName::new("s".repeat(63)).unwrap(),
+        version: Version::new("v".repeat(128)).unwrap(),
+        kind: Kind::Forward,
+        plan: "0".repeat(64),
+        by: word(32),
+        record: u64::MAX,
+        began: Timestamp::UNIX_EPOCH,
+        ended: Some(Timestamp::MAX),
+        state: State::Ended(Verdict::Succeeded),
+        wave: (u32::MAX, u32::MAX),
+        totals: Totals { hosts: 10_000, healthy: 10_000, ..Totals::default() },
+        hosts: (0..10_000).map(host).collect(),
+        gates: (0..8).map(gate).collect(),
+        once: vec![once; 8],
+        migrations,
+        database: Some(Database { way, why: word(500) }),
+        monitor: Vec::new(),
+        waiting: Vec::new(),
+        rollback: false,
+        reversed_by: None,
+    }
+}
+
+#[tokio::test]
+async fn a_rollout_ends_however_much_there_is_to_say_of_it() {
+    on_both_stores(async |store| {
+        let journal = Journal::open(Arc::clone(&store), Timestamp::UNIX_EPOCH).await.unwrap();
+        let said = || Some("\u{1}".repeat(1000));
+        let overrides = (0..8).map(|n| format!("gate{n}")).collect();
+        let header = Header { reason: said(), overrides, ..header(1, "web") };
+        let report = largest();
+        journal.create(&header, None).await.unwrap();
+        journal.close(&header, &[record(1, Epoch(1))], &report).await.unwrap();
+        let key = Key::from_bytes(&[b"rollout/".as_slice(), &1u64.to_be_bytes()].concat());
+        let size = store.get(key).await.unwrap().unwrap().len();
+        // Far from the limit, so that nothing of it had to be cut.
+        assert!(size < VALUE_LIMIT - 4096, "{size}");
+
+        let kept = journal.headers().await.unwrap().remove(0);
+        assert_eq!(kept.reason, header.reason);
+        let end = kept.end.unwrap();
+        assert_eq!(journal.last_report(&end).await.unwrap(), report);
+        // What is decided by the summary alone is decided as by the whole.
+        assert_eq!(end.summary.state, report.state);
+        assert_eq!(end.summary.has_changed(), report.has_changed());
+        assert_eq!(end.summary.can_go_back(), report.can_go_back());
+        let one_way = Report { migrations: vec![report.migrations[0].clone(); 9], ..report };
+        assert!(!End::of(&one_way, String::new()).summary.can_go_back());
+    })
+    .await;
+}
+
+/// Of an entry, another form that says the same: as a later version may write it.
+async fn rewrite(store: &dyn Store, key: &Key) {
+    let value = store.get(key.clone()).await.unwrap().unwrap();
+    let mut other: serde_json::Value = serde_json::from_slice(&value[1..]).unwrap();
+    other["of_a_later_version"] = serde_json::json!([]);
+    let other = [&value[..1], &serde_json::to_vec_pretty(&other).unwrap()].concat();
+    store.commit(Batch::default().put(key.clone(), other)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_another_version_wrote_is_dropped_and_used_up_all_the_same() {
+    on_both_stores(async |store| {
+        let journal = Journal::open(Arc::clone(&store), Timestamp::UNIX_EPOCH).await.unwrap();
+        let open = header(1, "web");
+        journal.create(&open, None).await.unwrap();
+        let report = Report { hosts: Vec::new(), ..largest() };
+        let ended = journal.close(&open, &[record(1, Epoch(1))], &report).await.unwrap();
+        let key = Key::from_bytes(&[b"rollout/".as_slice(), &1u64.to_be_bytes()].concat());
+        rewrite(&*store, &key).await;
+        // One that is not as it was read stays.
+        let other = Header { by: "somebody else".to_owned(), ..ended.clone() };
+        let refused = journal.drop_rollout(&other, Timestamp::MAX).await;
+        assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
+        let dropped = journal.drop_rollout(&ended, Timestamp::MAX).await.unwrap().unwrap();
+        journal.clear(&dropped).await.unwrap();
+        assert_eq!(journal.headers().await.unwrap(), []);
+        assert_eq!(journal.all_records(RolloutId(1)).await.unwrap(), []);
+
+        let token = token();
+        journal.save_token("id", &token).await.unwrap();
+        rewrite(&*store, &Key::from_bytes(b"token/id")).await;
+        journal.use_token("id", &token, &host("1")).await.unwrap();
+        let again = journal.use_token("id", &token, &host("2")).await;
+        assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
+    })
+    .await;
+}
+
+fn token() -> TokenRecord {
+    TokenRecord {
+        host: HostName::new("web1").unwrap(),
+        labels: Default::default(),
+        secret_sha256: "0".repeat(64),
+        by: "admin".to_owned(),
+        expires: Timestamp::MAX,
+        used: None,
+    }
+}
+
+fn host(serial: &str) -> HostRecord {
+    HostRecord {
+        name: HostName::new("web1").unwrap(),
+        labels: Default::default(),
+        enrolled: Timestamp::UNIX_EPOCH,
+        serials: vec![serial.to_owned()],
+    }
 }
 
 #[tokio::test]
@@ -140,22 +314,8 @@ async fn a_service_has_one_unfinished_rollout() {
 async fn a_token_is_used_once() {
     on_both_stores(async |store| {
         let journal = Journal::open(store, Timestamp::UNIX_EPOCH).await.unwrap();
-        let name = HostName::new("web1").unwrap();
-        let token = TokenRecord {
-            host: name.clone(),
-            labels: Default::default(),
-            secret_sha256: "0".repeat(64),
-            by: "admin".to_owned(),
-            expires: Timestamp::MAX,
-            used: None,
-        };
+        let token = token();
         journal.save_token("id", &token).await.unwrap();
-        let host = |serial: &str| HostRecord {
-            name: name.clone(),
-            labels: Default::default(),
-            enrolled: Timestamp::UNIX_EPOCH,
-            serials: vec![serial.to_owned()],
-        };
         let (one, two) = (host("1"), host("2"));
         let both = tokio::join!(
             journal.use_token("id", &token, &one),

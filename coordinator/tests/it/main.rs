@@ -19,5 +19,6 @@ mod retention;
 mod rollout;
 mod several;
 mod store;
+mod stuck;
 mod support;
 mod upkeep;

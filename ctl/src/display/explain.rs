@@ -149,6 +149,10 @@ pub(crate) fn sentence(waiting: &WaitingOn, report: &Report, now: Timestamp) -> 
             "error rate and latency are watched until {} UTC; it ends earlier if the version is plainly bad.",
             clock(*until)
         ),
+        WaitingOn::Journal { why } => format!(
+            "the coordinator could not read or write the journal when it tried last, and nothing is commanded until it \
+             can; it tries again every half minute: {why}."
+        ),
         WaitingOn::Settling { hosts } => format!(
             "nothing more is begun; it ends when {} finished what {} under way: {}.",
             if hosts.len() == 1 { "1 host has".to_owned() } else { format!("{} hosts have", hosts.len()) },

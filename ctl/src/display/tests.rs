@@ -147,6 +147,7 @@ fn every_wait_says_what_would_end_it() {
         },
         WaitingOn::Settling { hosts: vec![host("web1")] },
         WaitingOn::Settling { hosts: vec![host("web1"), host("web2")] },
+        WaitingOn::Journal { why: "rollout/r42 would be 17093 bytes".to_owned() },
         WaitingOn::Coordinator,
     ];
     let lines: Vec<String> = all.iter().map(|w| sentence(w, &migrating().report, at(65))).collect();

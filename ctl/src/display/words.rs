@@ -103,9 +103,10 @@ pub(crate) fn evidence(evidence: &Evidence) -> Option<String> {
             let sum = sha256.as_ref().map(|sum| format!(", sha256 {}", short(sum)));
             Some(format!("{file}{}{}", bytes(*size), sum.unwrap_or_default()))
         }
-        Evidence::Schema { before, after, changed } => {
+        Evidence::Schema { before, after, changed, omitted } => {
             let head = |head: &Option<String>| head.clone().unwrap_or_else(|| "empty".to_owned());
-            let names: Vec<_> = changed.iter().map(ToString::to_string).collect();
+            let mut names: Vec<_> = changed.iter().map(ToString::to_string).collect();
+            names.extend((*omitted > 0).then(|| format!("and {omitted} more")));
             if before == after && changed.is_empty() {
                 return Some(format!("schema stays at {}", head(after)));
             }

@@ -40,11 +40,12 @@ pub(super) fn facts(evidence: &Evidence) -> Vec<(&'static str, String)> {
             facts.extend(sha256.clone().map(|sum| ("sha256", sum)));
             facts
         }
-        Evidence::Schema { before, after, changed } => {
+        Evidence::Schema { before, after, changed, omitted } => {
             let head = |head: &Option<String>| head.clone().unwrap_or_else(|| "empty".to_owned());
             let mut facts =
                 vec![("schema head before", head(before)), ("schema head after", head(after))];
             facts.extend(changed.iter().map(|migration| ("migration", migration.to_string())));
+            facts.extend((*omitted > 0).then(|| ("migrations besides these", omitted.to_string())));
             facts
         }
         Evidence::Smoke { requests } => {

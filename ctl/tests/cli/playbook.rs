@@ -119,7 +119,7 @@ pub(crate) fn backup() -> Evidence {
 
 fn schema() -> Evidence {
     let (before, after) = (Some("0006".to_owned()), Some("0007".to_owned()));
-    Evidence::Schema { before, after, changed: vec![expand()] }
+    Evidence::Schema { before, after, changed: vec![expand()], omitted: 0 }
 }
 
 fn requests() -> Evidence {

@@ -180,6 +180,9 @@ pub enum Evidence {
         /// Those that were applied or taken back, in the order in which that was done.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         changed: Vec<Migration>,
+        /// How many followed these, and are not named: an outcome has a limit.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        omitted: u32,
     },
     /// Of a smoke test: each request that was made.
     Smoke {
@@ -198,4 +201,9 @@ pub enum Evidence {
         /// Whether each operation of the way back was done.
         complete: bool,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }

@@ -87,6 +87,11 @@ pub enum WaitingOn {
         /// Hosts that are still under way.
         hosts: Vec<HostName>,
     },
+    /// The rollout's journal, which the coordinator could not read or write when it tried last; it tries again.
+    Journal {
+        /// What the store said.
+        why: String,
+    },
     /// The next decision of the coordinator, due at once.
     Coordinator,
 }
@@ -122,6 +127,9 @@ impl fmt::Display for WaitingOn {
             }
             Self::Resume { why } => write!(f, "a person to resume it: {why}"),
             Self::Settling { hosts } => write!(f, "{} hosts to finish what they do", hosts.len()),
+            Self::Journal { why } => {
+                write!(f, "the journal, which can't be read or written: {why}")
+            }
             Self::Coordinator => f.write_str("the coordinator's next decision"),
         }
     }

@@ -127,7 +127,7 @@ fn the_record_has_proof(scenario: &Scenario, report: &Report) {
     let found = host.exec(&["stat", "--format=%s", file]).ok();
     assert_eq!(found.trim(), size.to_string(), "the size of {file}");
 
-    let Some(Evidence::Schema { before: Some(before), after: Some(after), changed }) =
+    let Some(Evidence::Schema { before: Some(before), after: Some(after), changed, .. }) =
         &migrate.evidence
     else {
         panic!("a migration says where the schema stood: {migrate:#?}");

@@ -31,7 +31,7 @@ async fn take_back_to(head: Option<&str>, to: Option<Head>, downgrade: &str) -> 
 
 fn moved(after: Option<&str>) -> Option<Evidence> {
     let (before, after) = (Some("3".to_owned()), after.map(str::to_owned));
-    Some(Evidence::Schema { before, after, changed: Vec::new() })
+    Some(Evidence::Schema { before, after, changed: Vec::new(), omitted: 0 })
 }
 
 #[tokio::test]

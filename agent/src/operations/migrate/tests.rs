@@ -42,6 +42,7 @@ fn moved(after: &str, changed: &[(&str, MigrationKind)]) -> Option<Evidence> {
         before: Some("1".to_owned()),
         after: Some(after.to_owned()),
         changed: changed.collect(),
+        omitted: 0,
     })
 }
 

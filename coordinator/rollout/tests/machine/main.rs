@@ -11,5 +11,6 @@ mod playbook;
 mod properties;
 mod relapse;
 mod scenarios;
+mod size;
 mod way_back;
 mod world;

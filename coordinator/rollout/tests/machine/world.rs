@@ -10,7 +10,7 @@ use dv_rollout::{Effect, Event, Rejected, Rollout, planning};
 use dv_types::{
     Command, CommandId, Commit, Digest, Epoch, Fact, Finding, HostFacts, HostName, Labels,
     Manifest, Migration, OpResult, Operation, Outcome, Plan, Record, Report, RolloutId, Span,
-    Subject, Timestamp,
+    Subject, Timestamp, WaitingOn,
     gate::Answer,
     outcome::{Evidence, ImageId, Output, Tags},
     plan::{Kind, Way, Wish},
@@ -19,6 +19,9 @@ use dv_types::{
 };
 
 pub(crate) const EPOCH: Epoch = Epoch(1);
+
+/// Bytes that a record may have.
+const RECORD: usize = 16 * 1024;
 
 /// What an agent holds: commands it was sent, and outcomes not yet acknowledged.
 #[derive(Debug, Default)]
@@ -53,13 +56,22 @@ pub(crate) struct World {
 }
 
 /// The one database behind all hosts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Database {
     pub(crate) applied: Vec<Migration>,
     pub(crate) pending: Vec<Migration>,
     /// How many a migration that fails has applied before.
     pub(crate) fails_after: usize,
     pub(crate) backups: Vec<CommandId>,
+    /// How many migrations an outcome names.
+    pub(crate) named: usize,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        let (applied, pending, backups) = (Vec::new(), Vec::new(), Vec::new());
+        Self { applied, pending, fails_after: 0, backups, named: 100 }
+    }
 }
 
 pub(crate) fn host(n: usize) -> HostName {
@@ -375,12 +387,17 @@ impl World {
 
         let unfinished = !matches!(after.state, State::Ended(_));
         assert_eq!(!after.waiting.is_empty(), unfinished, "explain is empty only at the end");
+        let nobody =
+            |wait: &WaitingOn| matches!(wait, WaitingOn::Settling { hosts } if hosts.is_empty());
+        assert!(!after.waiting.iter().any(nobody), "it waits for nobody: {after:#?}");
         if after.state == State::Running && !self.journal.is_empty() {
             assert!(self.rollout.next_deadline().is_some(), "a running rollout has a deadline");
         }
 
         let mut spent = matches!(before.state, State::Ending(_) | State::Ended(_));
         for record in new {
+            let size = serde_json::to_vec(record).unwrap().len();
+            assert!(size < RECORD, "record {} has {size} bytes", record.number);
             match &record.fact {
                 Fact::BudgetSpent { .. } | Fact::Ended { .. } => spent = true,
                 Fact::Operator { verb: Verb::Resume, .. } => spent = false,
@@ -525,11 +542,18 @@ impl Database {
                 let before = head(&self.applied);
                 let all = self.pending.len();
                 let count = if done { all } else { self.fails_after.min(all) };
-                let changed: Vec<_> = self.pending.drain(..count).collect();
+                let mut changed: Vec<_> = self.pending.drain(..count).collect();
                 self.applied.extend(changed.clone());
+                changed.truncate(self.named);
+                let omitted = (count - changed.len()) as u32;
                 // Whoever can't tell whether it was done has no evidence.
                 let knows = !matches!(result, OpResult::Unknown(_));
-                knows.then(|| Evidence::Schema { before, after: head(&self.applied), changed })
+                knows.then(|| Evidence::Schema {
+                    before,
+                    after: head(&self.applied),
+                    changed,
+                    omitted,
+                })
             }
             Operation::Downgrade { downgrade, head: expected, to, .. } if done => {
                 let before = head(&self.applied);
@@ -540,7 +564,7 @@ impl Database {
                 let after = head(&self.applied);
                 let to = to.as_ref().expect("it is known where the rollout found the schema");
                 assert_eq!(to.name(), after.as_deref(), "too many are taken back, or too few");
-                Some(Evidence::Schema { before, after, changed: Vec::new() })
+                Some(Evidence::Schema { before, after, changed: Vec::new(), omitted: 0 })
             }
             Operation::Smoke { .. } => {
                 Some(Evidence::Smoke { requests: vec!["GET /: 200 in 1ms".to_owned()] })

@@ -432,7 +432,12 @@ fn migration() -> Migration {
 }
 
 fn migrated() -> Evidence {
-    Evidence::Schema { before: None, after: Some("0002".to_owned()), changed: vec![migration()] }
+    Evidence::Schema {
+        before: None,
+        after: Some("0002".to_owned()),
+        changed: vec![migration()],
+        omitted: 0,
+    }
 }
 
 async fn session(
