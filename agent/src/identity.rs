@@ -6,7 +6,7 @@ mod pin;
 pub(crate) mod renewal;
 mod token;
 
-use std::{fs, io, path::Path, time::Duration};
+use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use dv_types::Timestamp;
 use x509_parser::{extensions::GeneralName, pem::parse_x509_pem};
@@ -38,6 +38,11 @@ pub(crate) enum IdentityError {
     NotEnrolled,
     #[error("the identity in {at} can't be read: {why}; enrol the host again")]
     Unreadable { at: String, why: String },
+    #[error(
+        "{key} can be read by others (mode {mode:04o}), so this host's identity may be known to somebody else: it is not \
+         used. If nobody has seen it, run `chmod 600 {key}`; otherwise `dvctl hosts revoke` this host, and enrol it again"
+    )]
+    Exposed { key: String, mode: u32 },
 }
 
 impl Identity {
@@ -54,7 +59,14 @@ impl Identity {
         };
         // The certificate is written last: where it is, the others are.
         let certificate = read("certificate.pem")?;
-        Ok(Self { certificate, key: read("key.pem")?, ca: read("ca.pem")? })
+        let identity = Self { certificate, key: read("key.pem")?, ca: read("ca.pem")? };
+        match exposed(&directory.join("key.pem")) {
+            Some(mode) => {
+                let key = directory.join("key.pem").display().to_string();
+                Err(IdentityError::Exposed { key, mode })
+            }
+            None => Ok(identity),
+        }
     }
 
     /// Writes a whole new identity.
@@ -82,11 +94,22 @@ impl Identity {
     }
 }
 
+/// The mode of a file that more than its owner may read or write.
+fn exposed(file: &Path) -> Option<u32> {
+    let mode = fs::metadata(file).ok()?.permissions().mode() & 0o7777;
+    (mode & 0o077 != 0).then_some(mode)
+}
+
 impl Written {
-    /// The moment from which on it should be renewed: two thirds of its life.
+    /// The moment from which on it should be renewed: between a half and two thirds of its life. Each certificate has
+    /// its own, so that hosts which enrolled together don't come together.
     pub(crate) fn renew_from(&self) -> Timestamp {
         let life = self.until.duration_since(self.from);
-        self.from.saturating_add(life / 3 * 2).unwrap_or(self.until)
+        let fnv = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+        let hash = self.host.bytes().chain(self.until.as_second().to_be_bytes());
+        let part = f64::from(hash.fold(0x811c_9dc5, fnv)) / f64::from(u32::MAX);
+        let wait = life.mul_f64(0.5 + part / 6.0);
+        self.from.saturating_add(wait).unwrap_or(self.until)
     }
 
     /// How long to wait from `now` until it should be renewed.

@@ -450,6 +450,22 @@ async fn a_certificate_is_renewed_in_time_and_shown_at_once() {
 }
 
 #[tokio::test]
+async fn a_certificate_is_renewed_when_the_coordinator_asks_for_it() {
+    let mut coordinator = Coordinator::start().await;
+    let host = Host::enrolled(&coordinator, SCRIPTS);
+    let _agent = host.start();
+    let mut old = coordinator.welcomed(1).await;
+    old.heartbeat().await;
+    assert_eq!(*coordinator.seen.renewals.lock().unwrap(), 0);
+    for _ in 0..2 {
+        old.say(to_agent::Message::Renew(v1::Renew { within_ms: 1 })).await;
+    }
+    let new = coordinator.welcomed(1).await;
+    assert_ne!(new.certificate, old.certificate);
+    assert_eq!(*coordinator.seen.renewals.lock().unwrap(), 1);
+}
+
+#[tokio::test]
 async fn no_word_is_said_to_a_stranger() {
     let mut coordinator = Coordinator::start().await;
     let mut impostor = Coordinator::start().await;
@@ -522,6 +538,31 @@ async fn another_coordinator_is_another_life() {
     session.run("r1-1", &argv, false).await;
     assert_eq!(session.outcome().await.result, OpResult::Done);
     assert_eq!(fs::read_to_string(host.path("done")).unwrap(), "x\nx\n");
+}
+
+#[tokio::test]
+async fn a_fleet_whose_authority_was_followed_by_another_is_the_same_fleet() {
+    use dv_agent::identity::enrol::enrol;
+    let mut first = Coordinator::start().await;
+    let mut host = Host::enrolled(&first, SCRIPTS);
+    let argv = host.script("do", &format!("echo x >> {}", host.path("done").display()));
+    let agent = host.start();
+    let mut session = first.welcomed(9).await;
+    session.run("r1-1", &argv, false).await;
+    let outcome = session.outcome_json().await;
+    agent.crash();
+
+    let mut second = Coordinator::start().await;
+    let lineage = vec![second.authority.pin().to_owned(), first.authority.pin().to_owned()];
+    *second.seen.lineage.lock().unwrap() = lineage;
+    host.config.coordinator = (&*second.address).into();
+    enrol(&host.config, &second.token(), None).await.unwrap();
+    let _agent = host.start();
+    let mut session = second.welcomed(9).await;
+    assert_eq!(session.hello.commands, ["r1-1"]);
+    session.run("r1-1", &argv, false).await;
+    assert_eq!(session.outcome_json().await, outcome);
+    assert_eq!(fs::read_to_string(host.path("done")).unwrap(), "x\n");
 }
 
 /// What users of other tools reported: a Docker that accepts and never answers freezes the whole agent.

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::{
     forge::ForgeConfig,
+    identity::Lives,
     leader::{EtcdConfig, Place},
     monitor::PrometheusConfig,
     store::DEFAULT_FLOOR,
@@ -54,6 +55,8 @@ pub struct Config {
     /// Where systemd puts the credentials of the unit.
     #[serde(skip)]
     pub credentials: Option<PathBuf>,
+    /// How long certificates are good.
+    pub certificates: Lives,
     /// Where monitors ask, by the names that manifests use.
     pub prometheus: BTreeMap<String, PrometheusConfig>,
 }
@@ -73,6 +76,7 @@ impl Default for Config {
             forges: BTreeMap::new(),
             may_override: None,
             credentials: None,
+            certificates: Lives::default(),
             prometheus: BTreeMap::new(),
         }
     }
@@ -131,6 +135,7 @@ impl Config {
             return Err(format!("names: {name:?} is neither a host name nor an address"));
         }
         config.etcd.check(&config.store).map_err(|why| format!("etcd.{why}"))?;
+        config.certificates.check().map_err(|why| format!("certificates.{why}"))?;
         for (name, forge) in &config.forges {
             forge.check().map_err(|why| format!("forges.{name}.{why}"))?;
         }

@@ -22,7 +22,7 @@ use crate::{
     server,
 };
 
-/// Time between two looks at the age of the server's certificate, and of the operator's.
+/// Time between two looks at the age of the server's certificate, and of the operator's; less, where one lives a short time.
 const RENEWAL: Duration = Duration::from_secs(60 * 60);
 /// Streams have this long to end when the coordinator stops.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -102,7 +102,7 @@ impl Coordinator {
         let is_there = Authority::is_in(&identity_of(config));
         cluster.expect_authority(is_there).await?;
         let site = Site::open(config, clock).await?;
-        cluster.agree_on_authority(site.means.authority.pin()).await?;
+        cluster.agree_on_authority(&site.means.authority).await?;
         let office = Office::among(site.means.clone(), cluster, site.dial.clone());
         Ok(site.serve(office))
     }
@@ -167,13 +167,19 @@ impl Site {
 
         let directory = identity_of(config);
         let now = clock.now();
-        let authority = Arc::new(Authority::open(&directory, now)?);
+        let authority = Authority::open(&directory, now)?.with_lives(config.certificates);
+        let authority = Arc::new(authority);
         let names = config.server_names();
         let dial = format!("{}:{}", names.first().map_or("localhost", |n| n), address.port());
         let operator = config.state_dir.join("operator").join("admin.yaml");
         let operator = context_file(&authority, operator, "admin", &dial, now)?;
         renew_operator(&authority, &operator, now);
-        let tls = Arc::new(ServerTls::open(&directory, names, Arc::clone(&authority), now)?);
+        let tls = Arc::new(ServerTls::open(
+            &directory,
+            names,
+            Arc::clone(&authority),
+            Arc::clone(&clock),
+        )?);
 
         let means = Means { config: config.clone(), clock, authority };
         Ok(Self { listener, address, dial, tls, operator, means })
@@ -218,10 +224,11 @@ async fn renew(
     operator: PathBuf,
     clock: Arc<dyn Clock>,
 ) {
+    let pause = RENEWAL.min(authority.lives().shortest().get() / 10);
     loop {
-        tokio::time::sleep(RENEWAL).await;
+        tokio::time::sleep(pause).await;
         renew_operator(&authority, &operator, clock.now());
-        if let Err(why) = tls.refresh(clock.now()) {
+        if let Err(why) = tls.refresh() {
             tracing::error!(%why, "the server's certificate can't be renewed");
         }
     }

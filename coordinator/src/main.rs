@@ -11,7 +11,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use dv_coordinator::{
     clock::SystemClock, config::Config, coordinator::Coordinator, exports, identity, leader::Place,
-    local, notify, store::SledStore, telemetry,
+    local, notify, ports::Clock as _, store::SledStore, telemetry,
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -86,6 +86,10 @@ enum Authority {
         #[arg(long)]
         replace: bool,
     },
+    /// Make a new certificate authority, which issues from the next start on; the old one is trusted beside it.
+    ///
+    /// Where one coordinator runs alone, `dvctl ca rotate` does it while that runs.
+    Rotate(File),
 }
 
 fn main() -> ExitCode {
@@ -102,6 +106,7 @@ fn main() -> ExitCode {
         Command::Identity(Authority::Import { file, replace }) => {
             import(&file.config, replace).map(|()| true)
         }
+        Command::Identity(Authority::Rotate(file)) => rotate(&file.config).map(|()| true),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -183,5 +188,17 @@ fn import(config: &Path, replace: bool) -> Result<(), Box<dyn std::error::Error>
         true => println!("the certificate authority is in {}", directory.display()),
         false => println!("the certificate authority was there already"),
     }
+    Ok(())
+}
+
+/// In the files alone: a coordinator that runs goes on with what it has.
+fn rotate(config: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let directory = Config::read(config)?.state_dir.join("identity");
+    identity::rotate(&directory, SystemClock.now())?;
+    println!(
+        "a new certificate authority is in {}: restart this coordinator, then bring it to the others by `dv-coordinator \
+         identity export` and `import`",
+        directory.display()
+    );
     Ok(())
 }

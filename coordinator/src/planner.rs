@@ -32,7 +32,9 @@ pub(crate) async fn plan(
     if !problems.is_empty() {
         return Err(Refusal::Manifest(problems));
     }
-    let fleet = rollouts.fleet.view();
+    let mut fleet = rollouts.fleet.view();
+    // Who is let in no more is no part of the fleet.
+    fleet.retain(|host| host.revoked.is_none());
     let hosts = planning::select(manifest, fleet.iter().map(|host| (&host.name, &host.labels)));
     if hosts.is_empty() {
         return Err(Refusal::NoHosts);

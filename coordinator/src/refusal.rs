@@ -101,6 +101,24 @@ pub enum Refusal {
         /// Who may.
         may: Vec<String>,
     },
+    /// There is no such host.
+    #[error("there is no host {0}: see `dvctl hosts`")]
+    NoHost(HostName),
+    /// There is no such operator.
+    #[error("there is no operator {0}: see `dvctl operators`")]
+    NoOperator(String),
+    /// The authority can't be retired yet.
+    #[error(
+        "{count} of the fleet depend on the former certificate authority, and would be shut out: {}. They renew by themselves \
+         once they are in contact, or call; with --force it is retired all the same, and they need a new token or context",
+        dependants.join(", ")
+    )]
+    Depended {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        dependants: Vec<String>,
+    },
     /// There is no such rollout.
     #[error("there is no rollout {0}: see `dvctl rollout history`")]
     NoRollout(RolloutId),
@@ -177,10 +195,14 @@ impl From<Refusal> for tonic::Status {
             | Refusal::BadVersion { .. }
             | Refusal::PlanChanged { .. }
             | Refusal::NothingToRollBack(_)
+            | Refusal::Depended { .. }
+            | Refusal::Identity(IdentityError::Succession(_))
             | Refusal::Rejected(_) => Self::failed_precondition(text),
-            Refusal::NoRollout(_) | Refusal::NoRelease(_) | Refusal::Dropped(_) => {
-                Self::not_found(text)
-            }
+            Refusal::NoRollout(_)
+            | Refusal::NoRelease(_)
+            | Refusal::NoHost(_)
+            | Refusal::NoOperator(_)
+            | Refusal::Dropped(_) => Self::not_found(text),
             Refusal::Token(_) | Refusal::WrongHost { .. } | Refusal::MayNotOverride { .. } => {
                 Self::permission_denied(text)
             }

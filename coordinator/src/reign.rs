@@ -10,9 +10,10 @@ use tokio_util::sync::DropGuard;
 use crate::{
     api::{AgentLinkApi, ControlApi, EnrolmentApi},
     config::Config,
-    enrolment::Enrolment,
+    enrolment::{Enrolment, Turns},
     fleet::Fleet,
     identity::Authority,
+    operators::Operators,
     ports::{Clock, Store, StoreError},
     recover::recover,
     rollouts::Rollouts,
@@ -25,6 +26,7 @@ use crate::{
 pub struct Reign {
     rollouts: Arc<Rollouts>,
     enrolment: Arc<Enrolment>,
+    operators: Arc<Operators>,
     /// Turns when a write to the store has failed.
     broken: watch::Receiver<Option<StoreError>>,
     _tasks: DropGuard,
@@ -52,9 +54,17 @@ impl Reign {
         );
         tracing::info!(epoch = %journal.epoch(), hosts = fleet.count().1, "a new reign begins");
         recover(&rollouts).await?;
-        let enrolment = Arc::new(Enrolment { journal, authority, fleet, clock });
+        let operators = Operators::read(
+            journal.clone(),
+            Arc::clone(&authority),
+            Arc::clone(&clock),
+            rollouts.tasks.clone(),
+        );
+        let operators = Arc::new(operators.await?);
+        let changing = Turns::default();
+        let enrolment = Arc::new(Enrolment { journal, authority, fleet, clock, changing });
         let tasks = rollouts.tasks.end_with();
-        Ok(Self { rollouts, enrolment, broken, _tasks: tasks })
+        Ok(Self { rollouts, enrolment, operators, broken, _tasks: tasks })
     }
 
     /// Its number, which every command carries.
@@ -74,7 +84,12 @@ impl Reign {
     #[must_use]
     pub fn control(&self) -> ControlApi {
         let (rollouts, enrolment) = self.both();
-        ControlApi { rollouts, enrolment }
+        ControlApi { rollouts, enrolment, operators: Arc::clone(&self.operators) }
+    }
+
+    /// Those who may call.
+    pub(crate) fn operators(&self) -> &Operators {
+        &self.operators
     }
 
     /// What hosts call that want in.

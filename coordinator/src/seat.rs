@@ -9,13 +9,13 @@ use std::{
 };
 
 use dv_proto::{
-    Standby, standby_wait,
+    RENEW, Standby, standby_wait,
     v1::{
         agent_link_server::AgentLinkServer, control_server::ControlServer,
         enrolment_server::EnrolmentServer,
     },
 };
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use tokio::{sync::watch, time::timeout};
 use tonic::{body::Body, service::Routes};
 use tower::{Layer, Service};
@@ -93,7 +93,14 @@ impl Service<Request<Body>> for Seated {
             }
             let seat = seated.seat.borrow().clone();
             match seat {
-                Seat::Leads(_, mut routes) => routes.call(request).await,
+                Seat::Leads(reign, mut routes) => {
+                    let is_old = is_old(&reign, request.extensions().get());
+                    let mut response = routes.call(request).await?;
+                    if is_old {
+                        response.headers_mut().insert(RENEW, HeaderValue::from_static("1"));
+                    }
+                    Ok(response)
+                }
                 Seat::Standby(standing) => Ok(answer(&standing).into_http()),
             }
         })
@@ -114,6 +121,14 @@ impl Seated {
         };
         // An error means that the coordinator stops.
         let _ = self.seat.wait_for(is_news).await;
+    }
+}
+
+/// Whether an operator should ask for a new certificate.
+fn is_old(reign: &Reign, peer: Option<&Peer>) -> bool {
+    match peer.and_then(|peer| Some((peer, peer.identity.as_ref()?))) {
+        Some((peer, Identity::Operator(name))) => reign.operators().should_renew(name, peer),
+        _ => false,
     }
 }
 

@@ -54,7 +54,20 @@ pub(crate) enum Command {
     /// Take a service back to what its hosts ran before its last rollout
     Rollback(Rollback),
     /// List the fleet
-    Hosts,
+    Hosts {
+        #[command(subcommand)]
+        what: Option<Hosts>,
+    },
+    /// List the operators
+    Operators {
+        #[command(subcommand)]
+        what: Option<Operators>,
+    },
+    /// Show the certificate authority, and who depends on which
+    Ca {
+        #[command(subcommand)]
+        what: Option<Ca>,
+    },
     /// Let agents in
     #[command(subcommand)]
     Agent(Agent),
@@ -295,6 +308,47 @@ pub(crate) struct Follow {
     /// Give up after being out of contact for this long
     #[arg(long, default_value = "60s", value_name = "TIME")]
     pub(crate) reconnect_timeout: Span,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Hosts {
+    /// Let a host in no more, from this moment on, until it has a new token
+    Revoke {
+        /// The host
+        host: HostName,
+        /// Why; it is kept in the record
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Operators {
+    /// Make a further operator, and print its context file
+    Add {
+        /// Its name
+        name: String,
+    },
+    /// Let an operator in no more, from this moment on, until it is added again
+    Revoke {
+        /// Its name
+        name: String,
+        /// Why; it is kept in the record
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum Ca {
+    /// Make a new one, which issues from now on; the old one is trusted beside it
+    Rotate,
+    /// Trust the former one no more; refused while somebody depends on it
+    Retire {
+        /// Also then: those that depend on it are shut out
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,10 +3,16 @@
 mod greeting;
 mod trouble;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use dv_proto::{
-    Addresses, Coordinators,
+    Addresses, Coordinators, RENEW,
     dial::{self, Identity},
     from_json, to_json, v1,
     v1::control_client::ControlClient,
@@ -39,6 +45,23 @@ pub(crate) struct Client {
     addresses: Addresses,
     coordinators: Coordinators,
     tls: Arc<rustls::ClientConfig>,
+    is_old: IsOld,
+}
+
+/// Whether the coordinator said that the operator should ask for a new certificate.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct IsOld(Arc<AtomicBool>);
+
+impl IsOld {
+    pub(crate) fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn note<T>(&self, reply: &tonic::Response<T>) {
+        if reply.metadata().contains_key(RENEW) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 /// What a rollout is asked to begin with.
@@ -84,7 +107,12 @@ impl Client {
         tls.alpn_protocols = vec![b"h2".to_vec()];
         let inner = ControlClient::new(coordinators.clone());
         let inner = inner.max_decoding_message_size(LARGEST_ANSWER);
-        Ok(Self { inner, addresses, coordinators, tls: Arc::new(tls) })
+        Ok(Self { inner, addresses, coordinators, tls: Arc::new(tls), is_old: IsOld::default() })
+    }
+
+    /// It notes there whether its certificate is old.
+    pub(crate) fn noting(self, is_old: &IsOld) -> Self {
+        Self { is_old: is_old.clone(), ..self }
     }
 
     /// A plan and its hash.
@@ -194,7 +222,7 @@ impl Client {
     pub(crate) async fn try_release(&self, id: ReleaseId) -> Result<v1::GetReleaseReply, Status> {
         let request = v1::GetReleaseRequest { release: id.to_string() };
         let reply = self.inner.clone().get_release(within(ASKING, request)).await;
-        reply.map(tonic::Response::into_inner)
+        reply.map(|reply| self.noted(reply))
     }
 
     /// Releases, the newest first.
@@ -223,11 +251,7 @@ impl Client {
     /// As [`Self::rollout`], for callers that try again.
     pub(crate) async fn try_rollout(&self, id: RolloutId) -> Result<v1::GetRolloutReply, Status> {
         let request = v1::GetRolloutRequest { rollout: id.to_string() };
-        self.inner
-            .clone()
-            .get_rollout(within(ASKING, request))
-            .await
-            .map(tonic::Response::into_inner)
+        self.inner.clone().get_rollout(within(ASKING, request)).await.map(|reply| self.noted(reply))
     }
 
     /// The journal after the record of number `after`.
@@ -237,7 +261,7 @@ impl Client {
         after: u64,
     ) -> Result<Streaming<v1::WatchRolloutReply>, Status> {
         let request = v1::WatchRolloutRequest { rollout: id.to_string(), after };
-        self.inner.clone().watch_rollout(request).await.map(tonic::Response::into_inner)
+        self.inner.clone().watch_rollout(request).await.map(|reply| self.noted(reply))
     }
 
     /// Rollouts, the newest first.
@@ -282,10 +306,76 @@ impl Client {
         self.told(reply).await
     }
 
+    /// Lets a host in no more. Whether it was in contact.
+    pub(crate) async fn revoke_host(&self, host: &HostName, reason: &str) -> Result<bool> {
+        let request = v1::RevokeHostRequest { host: host.to_string(), reason: reason.to_owned() };
+        let reply = self.inner.clone().revoke_host(within(ASKING, request)).await;
+        self.told(reply).await.map(|reply| reply.was_connected)
+    }
+
+    /// The operators.
+    pub(crate) async fn operators(&self) -> Result<Vec<v1::Operator>> {
+        let request = within(ASKING, v1::ListOperatorsRequest {});
+        let reply = self.inner.clone().list_operators(request).await;
+        Ok(self.asked(reply).await?.operators)
+    }
+
+    /// A certificate for a further operator.
+    pub(crate) async fn add_operator(
+        &self,
+        name: &str,
+        csr_pem: String,
+    ) -> Result<v1::AddOperatorReply> {
+        let request = v1::AddOperatorRequest { name: name.to_owned(), csr_pem };
+        let reply = self.inner.clone().add_operator(within(ASKING, request)).await;
+        self.told(reply).await
+    }
+
+    /// Lets an operator in no more.
+    pub(crate) async fn revoke_operator(&self, name: &str, reason: &str) -> Result<()> {
+        let (name, reason) = (name.to_owned(), reason.to_owned());
+        let request = v1::RevokeOperatorRequest { name, reason };
+        let reply = self.inner.clone().revoke_operator(within(ASKING, request)).await;
+        self.told(reply).await.map(|_| ())
+    }
+
+    /// A new certificate for whoever asks.
+    pub(crate) async fn renew(&self, csr_pem: String) -> Result<v1::RenewOperatorReply> {
+        let request = within(ASKING, v1::RenewOperatorRequest { csr_pem });
+        let reply = self.inner.clone().renew_operator(request).await;
+        self.asked(reply).await
+    }
+
+    /// The certificate authorities.
+    pub(crate) async fn authority(&self) -> Result<v1::GetAuthorityReply> {
+        let request = within(ASKING, v1::GetAuthorityRequest {});
+        let reply = self.inner.clone().get_authority(request).await;
+        self.asked(reply).await
+    }
+
+    /// Makes a new certificate authority.
+    pub(crate) async fn rotate_authority(&self) -> Result<v1::GetAuthorityReply> {
+        let request = within(ASKING, v1::RotateAuthorityRequest {});
+        let reply = self.inner.clone().rotate_authority(request).await;
+        self.told(reply).await
+    }
+
+    /// Trusts the former certificate authority no more.
+    pub(crate) async fn retire_authority(&self, force: bool) -> Result<v1::GetAuthorityReply> {
+        let request = within(ASKING, v1::RetireAuthorityRequest { force });
+        let reply = self.inner.clone().retire_authority(request).await;
+        self.told(reply).await
+    }
+
+    fn noted<T>(&self, reply: tonic::Response<T>) -> T {
+        self.is_old.note(&reply);
+        reply.into_inner()
+    }
+
     /// The answer to a call that changes nothing.
     async fn asked<T>(&self, reply: Result<tonic::Response<T>, Status>) -> Result<T> {
         match reply {
-            Ok(reply) => Ok(reply.into_inner()),
+            Ok(reply) => Ok(self.noted(reply)),
             Err(status) => Err(self.no_answer(&status).await),
         }
     }
@@ -293,7 +383,7 @@ impl Client {
     /// The answer to a call that changes something: where contact broke, nobody knows whether it was done.
     async fn told<T>(&self, reply: Result<tonic::Response<T>, Status>) -> Result<T> {
         match reply {
-            Ok(reply) => Ok(reply.into_inner()),
+            Ok(reply) => Ok(self.noted(reply)),
             Err(status) => Err(self.trouble(&status).await.told(&self.addresses)),
         }
     }

@@ -1,10 +1,13 @@
 //! The commands, one file each; steering a rollout shares one.
 
+mod authority;
 mod history;
 mod hosts;
 mod operate;
+mod operators;
 mod plan;
 mod release;
+mod renewal;
 mod report;
 mod rollback;
 mod show;
@@ -20,10 +23,12 @@ use dv_types::record::Verb;
 
 use crate::{
     Exit,
-    args::{Agent, Answer, Any, Args, Command, Global, Rollout, Said, Target, Which},
-    client::Client,
+    args::{
+        Agent, Answer, Any, Args, Command, Global, Hosts, Operators, Rollout, Said, Target, Which,
+    },
+    client::{Client, IsOld},
     context::Context,
-    error::Result,
+    error::{Error, Result},
     follow::Follower,
     manifest,
     output::Output,
@@ -54,17 +59,43 @@ pub(crate) fn run(args: Args, output: &Output) -> Result<Exit> {
 
 async fn ask(command: Command, global: &Global, output: &Output) -> Result<Exit> {
     // What can be wrong here is said before the coordinator is asked.
-    let client = || {
+    let context = || {
         let mut context = Context::read(global.context.as_deref())?;
         if let Some(addresses) = &global.coordinator {
             context.coordinator = addresses.clone();
         }
-        Client::new(&context)
+        Ok::<_, Error>(context)
     };
+    let is_old = IsOld::default();
+    let client = || Ok(Client::new(&context()?)?.noting(&is_old));
+    let done = answer(command, &context, client, output).await;
+    if is_old.get() {
+        renewal::renew(context()?, output).await;
+    }
+    done
+}
+
+async fn answer(
+    command: Command,
+    context: impl Fn() -> Result<Context>,
+    client: impl Fn() -> Result<Client>,
+    output: &Output,
+) -> Result<Exit> {
     match command {
         Command::Plan(release) => plan::run(&release, client, output).await,
         Command::Rollback(back) => rollback::run(back, &client()?, output).await,
-        Command::Hosts => hosts::run(&client()?, output).await,
+        Command::Hosts { what: None } => hosts::run(&client()?, output).await,
+        Command::Hosts { what: Some(Hosts::Revoke { host, reason }) } => {
+            hosts::revoke(&host, &reason, &client()?, output).await
+        }
+        Command::Operators { what: None } => operators::list(&client()?, output).await,
+        Command::Operators { what: Some(Operators::Add { name }) } => {
+            operators::add(&name, &context()?, &client()?, output).await
+        }
+        Command::Operators { what: Some(Operators::Revoke { name, reason }) } => {
+            operators::revoke(&name, &reason, &client()?, output).await
+        }
+        Command::Ca { what } => authority::run(what, &client()?, output).await,
         Command::Agent(Agent::Token { host, labels, ttl }) => {
             token::run(&host, labels, ttl, &client()?, output).await
         }

@@ -1,12 +1,14 @@
 //! Documents as text. Pure: what is shown depends on what is given, the time included.
 
 pub(crate) mod around;
+pub(crate) mod authority;
 pub(crate) mod explain;
 pub(crate) mod frame;
 pub(crate) mod history;
 pub(crate) mod hosts;
 pub(crate) mod line;
 pub(crate) mod next;
+pub(crate) mod operators;
 pub(crate) mod plan;
 pub(crate) mod release;
 pub(crate) mod status;

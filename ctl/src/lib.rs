@@ -18,6 +18,7 @@ mod dossier;
 mod error;
 pub mod exit;
 mod follow;
+mod identity;
 mod manifest;
 mod output;
 

@@ -24,6 +24,9 @@ pub mod v1 {
     include!("gen/dv.v1.rs");
 }
 
+/// The header of an answer that says that whoever asked should ask for a new certificate.
+pub const RENEW: &str = "dv-renew";
+
 pub use addresses::Addresses;
 pub use codec::Frugal;
 pub use coordinators::{Coordinators, was_not_sent};

@@ -89,7 +89,9 @@ pub async fn enrol(
     }
     let granted = written(&reply.certificate_pem).map_err(EnrolError::Answer)?;
     let identity = Identity { key, certificate: reply.certificate_pem, ca: reply.ca_pem };
-    save(config, &identity, moves.is_some()).map_err(|why| EnrolError::Unwritten {
+    // Its authority may have been followed by another while this host was away.
+    let stays = knows_one_of(config, &reply.lineage);
+    save(config, &identity, moves.is_some() && !stays).map_err(|why| EnrolError::Unwritten {
         at: config.state_dir.display().to_string(),
         why: why.to_string(),
     })?;
@@ -114,4 +116,10 @@ fn moves(config: &Config, pin: &str) -> Result<Option<Lock>, EnrolError> {
         }
         _ => Ok(None),
     }
+}
+
+/// Whether this host trusts one of these CAs.
+fn knows_one_of(config: &Config, lineage: &[String]) -> bool {
+    let ca = fs::read_to_string(config.identity_dir().join("ca.pem")).unwrap_or_default();
+    pin::pins(&ca).any(|pin| lineage.contains(&pin))
 }

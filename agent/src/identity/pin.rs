@@ -29,10 +29,15 @@ pub(super) fn client_tls(pin: &str) -> ClientConfig {
     config
 }
 
-/// Whether the first certificate in `pem` has the key that `pin` is the hash of.
+/// Whether one of the certificates in `pem` has the key that `pin` is the hash of.
 pub(super) fn is_pinned(pem: &str, pin: &str) -> bool {
-    x509_parser::pem::parse_x509_pem(pem.as_bytes())
-        .is_ok_and(|(_, pem)| spki_hash(&pem.contents).is_some_and(|hash| hash == pin))
+    pins(pem).any(|hash| hash == pin)
+}
+
+/// The hashes of the keys of all certificates in `pem`.
+pub(super) fn pins(pem: &str) -> impl Iterator<Item = String> {
+    let all = x509_parser::pem::Pem::iter_from_buffer(pem.as_bytes());
+    all.filter_map(|pem| spki_hash(&pem.ok()?.contents))
 }
 
 /// SHA-256 of the certificate's SubjectPublicKeyInfo, in hexadecimal.

@@ -146,6 +146,9 @@ impl Session<'_> {
                 watches.watch(service, probing, ports, outbox, &runner.tasks);
             }
             Some(to_agent::Message::Unwatch(unwatch)) => watches.unwatch(&unwatch.service),
+            Some(to_agent::Message::Renew(renew)) => {
+                self.line.renew(Duration::from_millis(renew.within_ms.into()));
+            }
             // A second welcome, or a word of a later version.
             Some(to_agent::Message::Welcome(_)) | None => {
                 tracing::warn!("the coordinator said something that this agent does not know");

@@ -27,4 +27,7 @@ pub trait Line: Send + Sync {
 
     /// Ends when the host has a new identity, to be shown at once; never, if it gets none.
     fn renewed(&self) -> BoxFuture<'_, ()>;
+
+    /// The coordinator asks this host to get a new identity within this time, because its authority has changed.
+    fn renew(&self, within: Duration);
 }

@@ -50,6 +50,8 @@ pub struct Coordinator {
 pub struct Seen {
     pub tokens: Mutex<Vec<String>>,
     pub renewals: Mutex<u32>,
+    /// What it says of the CAs that its fleet has had.
+    pub lineage: Mutex<Vec<String>>,
     pub failed_handshakes: AtomicU32,
 }
 
@@ -271,6 +273,7 @@ impl Enrolment for Api {
             certificate_pem,
             ca_pem: self.authority.ca().to_owned(),
             host,
+            lineage: self.seen.lineage.lock().unwrap().clone(),
         }))
     }
 }

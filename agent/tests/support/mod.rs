@@ -59,6 +59,7 @@ impl Host {
         let identity = self.config.state_dir.join("identity");
         fs::create_dir_all(&identity).unwrap();
         fs::write(identity.join("key.pem"), key).unwrap();
+        fs::set_permissions(identity.join("key.pem"), PermissionsExt::from_mode(0o600)).unwrap();
         fs::write(identity.join("ca.pem"), authority.ca()).unwrap();
         fs::write(identity.join("certificate.pem"), certificate).unwrap();
     }

@@ -47,13 +47,15 @@ impl AgentLinkApi {
         self.rollouts.fleet.admit(host, serial).map_err(|why| self.refuse(host, why))?;
         let first = tokio::time::timeout(HELLO_BY, words.next()).await;
         let first = first.map_err(|_| Status::deadline_exceeded("no Hello"))?.transpose()?;
-        let (greeting, commands) = greeting(first)?;
+        let (greeting, commands) = greeting(first, serial)?;
         let version = greeting.agent_version.clone();
         let link =
             self.rollouts.fleet.attach(host, greeting).map_err(|why| self.refuse(host, why))?;
         tracing::info!(%host, agent = version, session = link.session, "connected");
         self.rollouts.link_changed(host);
         self.rollouts.call_off_ended(host, &commands);
+
+        self.look_at_certificate(host, serial);
 
         let Pace { heartbeat, silence, spread } = self.pace();
         let millis = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
@@ -80,6 +82,19 @@ impl AgentLinkApi {
         ))))
     }
 
+    /// Beside everything else: whether a host has to renew its certificate holds it up in nothing.
+    fn look_at_certificate(&self, host: &HostName, serial: &str) {
+        let (enrolment, rollouts) = (Arc::clone(&self.enrolment), Arc::clone(&self.rollouts));
+        let (host, serial, within) = (host.clone(), serial.to_owned(), self.pace().spread);
+        self.rollouts.tasks.spawn(async move {
+            match enrolment.shown(&host, &serial).await {
+                Ok(true) => rollouts.fleet.send(&host, Order::Renew { within }),
+                Ok(false) => {}
+                Err(why) => tracing::error!(%host, %why, "its certificate was not written down"),
+            }
+        });
+    }
+
     fn pace(&self) -> Pace {
         Pace::of(self.rollouts.config.heartbeat.get(), self.rollouts.fleet.size(), cores())
     }
@@ -90,7 +105,8 @@ impl AgentLinkApi {
                 let after = turn(host, self.pace().spread.max(SOON));
                 come_back::tell(Status::unavailable(why.to_string()), after)
             }
-            NotAdmitted::Unknown(_) | NotAdmitted::Replaced(_) => {
+            NotAdmitted::Unknown(_) | NotAdmitted::Replaced(_) | NotAdmitted::Revoked { .. } => {
+                tracing::warn!(%host, %why, "refused");
                 Status::permission_denied(why.to_string())
             }
         }
@@ -105,7 +121,7 @@ impl AgentLink for AgentLinkApi {
         &self,
         request: Request<Streaming<v1::FromAgent>>,
     ) -> Result<Response<Self::LinkStream>, Status> {
-        let (host, serial) = authorise::host(&request)?;
+        let (host, serial) = authorise::host(&request, self.rollouts.clock.now())?;
         self.open(&host, &serial, request.into_inner()).await.map(Response::new)
     }
 
@@ -113,7 +129,7 @@ impl AgentLink for AgentLinkApi {
         &self,
         request: Request<v1::RenewRequest>,
     ) -> Result<Response<v1::RenewReply>, Status> {
-        let (host, serial) = authorise::host(&request)?;
+        let (host, serial) = authorise::host(&request, self.rollouts.clock.now())?;
         self.rollouts.fleet.admit(&host, &serial).map_err(|why| self.refuse(&host, why))?;
         let csr = request.into_inner().csr_pem;
         let admission = self.enrolment.renew(&host, &serial, &csr).await?;
@@ -123,13 +139,17 @@ impl AgentLink for AgentLinkApi {
 }
 
 /// What the agent says of itself, and the commands that it knows and whose outcomes were not acknowledged.
-fn greeting(first: Option<v1::FromAgent>) -> Result<(Greeting, Vec<CommandId>), Status> {
+fn greeting(
+    first: Option<v1::FromAgent>,
+    serial: &str,
+) -> Result<(Greeting, Vec<CommandId>), Status> {
     match first.and_then(|first| first.message) {
         Some(from_agent::Message::Hello(hello)) => {
             let short = |text: String| text.chars().take(64).collect();
             let greeting = Greeting {
                 agent_version: short(hello.agent_version),
                 instance: short(hello.instance),
+                serial: serial.to_owned(),
             };
             Ok((greeting, hello.commands.iter().filter_map(|id| id.parse().ok()).collect()))
         }
@@ -154,6 +174,7 @@ fn orders_until(
             Cut::Replaced => Status::aborted(why.to_string()),
             Cut::Slow | Cut::Silent => Status::deadline_exceeded(why.to_string()),
             Cut::Unasked => Status::invalid_argument(why.to_string()),
+            Cut::Revoked | Cut::Retired => Status::permission_denied(why.to_string()),
             Cut::Stopping => Status::unavailable(why.to_string()),
         }))
     });

@@ -1,24 +1,33 @@
 //! Who may call what: operators the control service, hosts the agents' link, everybody enrolment.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use dv_proto::come_back;
-use dv_types::HostName;
+use dv_types::{HostName, Timestamp};
 use tonic::{Request, Status};
 
 use crate::{
     identity::{Identity, Peer},
+    operators::Operators,
     pace::turn,
 };
 
 /// Within this time those come again for whom there is no place.
 const LATER: Duration = Duration::from_secs(60);
 
-/// The operator's name.
-pub(super) fn operator<T>(request: &Request<T>) -> Result<String, Status> {
-    match peer(request).map(|peer| &peer.identity) {
-        Some(Some(Identity::Operator(name))) => Ok(name.clone()),
-        Some(Some(Identity::Host(host))) => Err(Status::permission_denied(format!(
+/// The operator's name, if it is let in.
+pub(super) fn operator<T>(
+    operators: &Arc<Operators>,
+    request: &Request<T>,
+) -> Result<String, Status> {
+    match peer(request).map(|peer| (&peer.identity, peer)) {
+        Some((Some(Identity::Operator(name)), peer)) => {
+            operators.admit(name, peer).inspect_err(|why| {
+                tracing::warn!(operator = name, address = %peer.address, why = why.message(), "refused");
+            })?;
+            Ok(name.clone())
+        }
+        Some((Some(Identity::Host(host)), _)) => Err(Status::permission_denied(format!(
             "this call needs an operator's certificate, and host {host}'s was shown"
         ))),
         _ => Err(Status::unauthenticated(
@@ -28,8 +37,15 @@ pub(super) fn operator<T>(request: &Request<T>) -> Result<String, Status> {
 }
 
 /// The host's name, and the serial of its certificate.
-pub(super) fn host<T>(request: &Request<T>) -> Result<(HostName, String), Status> {
+pub(super) fn host<T>(request: &Request<T>, now: Timestamp) -> Result<(HostName, String), Status> {
     let peer = peer(request);
+    // Of a connection that is older than that.
+    if let Some(peer) = peer.filter(|peer| peer.identity.is_some() && peer.until < now) {
+        return Err(Status::unauthenticated(format!(
+            "the certificate that was shown has expired at {}",
+            peer.until
+        )));
+    }
     let crowded = peer.is_some_and(|peer| peer.crowded);
     match peer.map(|peer| (&peer.identity, &peer.serial)) {
         Some((Some(Identity::Host(host)), _)) if crowded => {
@@ -46,6 +62,7 @@ pub(super) fn host<T>(request: &Request<T>) -> Result<(HostName, String), Status
     }
 }
 
-fn peer<T>(request: &Request<T>) -> Option<&Peer> {
+/// Who is at the other end.
+pub(super) fn peer<T>(request: &Request<T>) -> Option<&Peer> {
     request.extensions().get()
 }

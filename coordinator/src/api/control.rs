@@ -16,13 +16,19 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::{authorise::operator, wire::invalid};
+use super::{
+    authorise::{operator, peer},
+    identities,
+    wire::invalid,
+};
 use crate::{
     enrolment::Enrolment,
+    operators::Operators,
     planner, releases,
     rollback::{self, Demand, What},
     rollouts::{Rollouts, Sight},
     starter::{self, Wish},
+    succession::Succession,
 };
 
 /// What a watcher may lag behind before it is waited for; nobody else waits.
@@ -36,6 +42,7 @@ const LONGEST_LIST: usize = 1000;
 pub struct ControlApi {
     pub(crate) rollouts: Arc<Rollouts>,
     pub(crate) enrolment: Arc<Enrolment>,
+    pub(crate) operators: Arc<Operators>,
 }
 
 #[tonic::async_trait]
@@ -44,7 +51,7 @@ impl Control for ControlApi {
         &self,
         request: Request<v1::PlanRolloutRequest>,
     ) -> Result<Response<v1::PlanRolloutReply>, Status> {
-        operator(&request)?;
+        operator(&self.operators, &request)?;
         let asked = request.into_inner();
         let manifest: Manifest = from_json("manifest_json", &asked.manifest_json)?;
         let version = Version::new(asked.version).map_err(invalid)?;
@@ -56,7 +63,7 @@ impl Control for ControlApi {
         &self,
         request: Request<v1::StartRolloutRequest>,
     ) -> Result<Response<v1::StartRolloutReply>, Status> {
-        let by = operator(&request)?;
+        let by = operator(&self.operators, &request)?;
         let asked = request.into_inner();
         let wish = Wish {
             manifest: from_json("manifest_json", &asked.manifest_json)?,
@@ -76,7 +83,7 @@ impl Control for ControlApi {
         &self,
         request: Request<v1::OperateRolloutRequest>,
     ) -> Result<Response<v1::OperateRolloutReply>, Status> {
-        let by = operator(&request)?;
+        let by = operator(&self.operators, &request)?;
         let asked = request.into_inner();
         let id = rollout(&asked.rollout)?;
         let verb: Verb = from_json("verb_json", &asked.verb_json)?;
@@ -91,7 +98,7 @@ impl Control for ControlApi {
         &self,
         request: Request<v1::RollBackRequest>,
     ) -> Result<Response<v1::RollBackReply>, Status> {
-        let by = operator(&request)?;
+        let by = operator(&self.operators, &request)?;
         let asked = request.into_inner();
         let (what, wish) = (what(&asked)?, wish(&asked)?);
         let demand = Demand { what, wish, by, reason: reason(asked.reason)? };
@@ -106,7 +113,7 @@ impl Control for ControlApi {
         &self,
         request: Request<v1::RollBackRequest>,
     ) -> Result<Response<v1::PlanRolloutReply>, Status> {
-        operator(&request)?;
+        operator(&self.operators, &request)?;
         let asked = request.into_inner();
         let plan = rollback::plan(&self.rollouts, &what(&asked)?, wish(&asked)?).await?;
         let release = match plan.kind {
@@ -120,7 +127,7 @@ impl Control for ControlApi {
         &self,
         request: Request<v1::GetRolloutRequest>,
     ) -> Result<Response<v1::GetRolloutReply>, Status> {
-        operator(&request)?;
+        operator(&self.operators, &request)?;
         let id = rollout(&request.into_inner().rollout)?;
         let report = self.rollouts.report(id).await?;
         let plan = self.rollouts.plan(id).await?;
@@ -132,7 +139,7 @@ impl Control for ControlApi {
         &self,
         request: Request<v1::PlanReleaseRequest>,
     ) -> Result<Response<v1::PlanReleaseReply>, Status> {
-        operator(&request)?;
+        operator(&self.operators, &request)?;
         let release = from_json("release_json", &request.into_inner().release_json)?;
         let (plans, hash) = releases::plan(&self.rollouts, release).await?;
         let plan_json = plans.iter().map(to_json).collect();
@@ -143,7 +150,7 @@ impl Control for ControlApi {
         &self,
         request: Request<v1::StartReleaseRequest>,
     ) -> Result<Response<v1::StartReleaseReply>, Status> {
-        let by = operator(&request)?;
+        let by = operator(&self.operators, &request)?;
         let asked = request.into_inner();
         let wish = releases::Wish {
             release: from_json("release_json", &asked.release_json)?,
@@ -161,7 +168,7 @@ impl Control for ControlApi {
         &self,
         request: Request<v1::RollBackReleaseRequest>,
     ) -> Result<Response<v1::RollBackReleaseReply>, Status> {
-        let by = operator(&request)?;
+        let by = operator(&self.operators, &request)?;
         let asked = request.into_inner();
         let id: ReleaseId = asked.release.parse().map_err(invalid)?;
         let wish = way([asked.code_only, asked.accept_data_loss, false], asked.all_at_once)?;
@@ -173,7 +180,7 @@ impl Control for ControlApi {
         &self,
         request: Request<v1::AbortReleaseRequest>,
     ) -> Result<Response<v1::AbortReleaseReply>, Status> {
-        let by = operator(&request)?;
+        let by = operator(&self.operators, &request)?;
         let asked = request.into_inner();
         let id = asked.release.parse().map_err(invalid)?;
         releases::abort(&self.rollouts, id, &by, reason(asked.reason)?).await?;
@@ -184,7 +191,7 @@ impl Control for ControlApi {
         &self,
         request: Request<v1::GetReleaseRequest>,
     ) -> Result<Response<v1::GetReleaseReply>, Status> {
-        operator(&request)?;
+        operator(&self.operators, &request)?;
         let id = request.into_inner().release.parse().map_err(invalid)?;
         let report = releases::report(&self.rollouts, id).await?;
         Ok(Response::new(v1::GetReleaseReply { report_json: to_json(&report) }))
@@ -194,7 +201,7 @@ impl Control for ControlApi {
         &self,
         request: Request<v1::ListReleasesRequest>,
     ) -> Result<Response<v1::ListReleasesReply>, Status> {
-        operator(&request)?;
+        operator(&self.operators, &request)?;
         let asked = request.into_inner();
         let ids = releases::list(&self.rollouts, &asked.service, limit(asked.limit));
         let mut report_json = Vec::new();
@@ -211,21 +218,22 @@ impl Control for ControlApi {
         &self,
         request: Request<v1::WatchRolloutRequest>,
     ) -> Result<Response<Self::WatchRolloutStream>, Status> {
-        operator(&request)?;
+        operator(&self.operators, &request)?;
+        let peer = peer(&request).cloned();
         let asked = request.into_inner();
         let id = rollout(&asked.rollout)?;
         self.rollouts.book().known(id)?;
         let (watcher, sights) = mpsc::channel(SIGHTS);
         self.rollouts.tasks.spawn(Arc::clone(&self.rollouts).watch(id, asked.after, watcher));
         let replies = ReceiverStream::new(sights).map(|sight| Ok(reply(sight?)));
-        Ok(Response::new(Box::pin(replies)))
+        Ok(Response::new(identities::while_admitted(&self.operators, peer, replies)))
     }
 
     async fn list_rollouts(
         &self,
         request: Request<v1::ListRolloutsRequest>,
     ) -> Result<Response<v1::ListRolloutsReply>, Status> {
-        operator(&request)?;
+        operator(&self.operators, &request)?;
         let asked = request.into_inner();
         let ids: Vec<_> = self
             .rollouts
@@ -247,7 +255,7 @@ impl Control for ControlApi {
         &self,
         request: Request<v1::ListHostsRequest>,
     ) -> Result<Response<v1::ListHostsReply>, Status> {
-        operator(&request)?;
+        operator(&self.operators, &request)?;
         let view = self.rollouts.fleet.view();
         let book = self.rollouts.book();
         let hosts = view
@@ -266,6 +274,11 @@ impl Control for ControlApi {
                 connected: host.connected,
                 since: host.since.map(|since| since.to_string()).unwrap_or_default(),
                 agent_version: host.agent_version,
+                certificate_until: host
+                    .certificate_until
+                    .map(|until| until.to_string())
+                    .unwrap_or_default(),
+                revoked: host.revoked.map(identities::revocation),
             })
             .collect();
         Ok(Response::new(v1::ListHostsReply { hosts }))
@@ -275,7 +288,7 @@ impl Control for ControlApi {
         &self,
         request: Request<v1::CreateTokenRequest>,
     ) -> Result<Response<v1::CreateTokenReply>, Status> {
-        let by = operator(&request)?;
+        let by = operator(&self.operators, &request)?;
         let asked = request.into_inner();
         let host = HostName::new(asked.host).map_err(invalid)?;
         let life = Duration::from_secs(asked.ttl_seconds.into());
@@ -284,6 +297,98 @@ impl Control for ControlApi {
         let (token, expires) = (token.to_string(), expires.to_string());
         Ok(Response::new(v1::CreateTokenReply { token, expires }))
     }
+
+    async fn revoke_host(
+        &self,
+        request: Request<v1::RevokeHostRequest>,
+    ) -> Result<Response<v1::RevokeHostReply>, Status> {
+        let by = operator(&self.operators, &request)?;
+        let asked = request.into_inner();
+        let host = HostName::new(asked.host).map_err(invalid)?;
+        let was_connected = self.enrolment.revoke(&host, by, why(asked.reason)?).await?;
+        Ok(Response::new(v1::RevokeHostReply { was_connected }))
+    }
+
+    async fn list_operators(
+        &self,
+        request: Request<v1::ListOperatorsRequest>,
+    ) -> Result<Response<v1::ListOperatorsReply>, Status> {
+        operator(&self.operators, &request)?;
+        let operators = self.operators.all().into_iter().map(identities::operator).collect();
+        Ok(Response::new(v1::ListOperatorsReply { operators }))
+    }
+
+    async fn add_operator(
+        &self,
+        request: Request<v1::AddOperatorRequest>,
+    ) -> Result<Response<v1::AddOperatorReply>, Status> {
+        let by = operator(&self.operators, &request)?;
+        let v1::AddOperatorRequest { name, csr_pem } = request.into_inner();
+        let (certificate_pem, ca_pem) = self.operators.add(&name, &csr_pem, by).await?;
+        Ok(Response::new(v1::AddOperatorReply { certificate_pem, ca_pem }))
+    }
+
+    async fn revoke_operator(
+        &self,
+        request: Request<v1::RevokeOperatorRequest>,
+    ) -> Result<Response<v1::RevokeOperatorReply>, Status> {
+        let by = operator(&self.operators, &request)?;
+        let asked = request.into_inner();
+        self.operators.revoke(&asked.name, by, why(asked.reason)?).await?;
+        Ok(Response::new(v1::RevokeOperatorReply {}))
+    }
+
+    async fn renew_operator(
+        &self,
+        request: Request<v1::RenewOperatorRequest>,
+    ) -> Result<Response<v1::RenewOperatorReply>, Status> {
+        let name = operator(&self.operators, &request)?;
+        let csr_pem = request.into_inner().csr_pem;
+        let (certificate_pem, ca_pem) = self.operators.renew(&name, &csr_pem).await?;
+        Ok(Response::new(v1::RenewOperatorReply { certificate_pem, ca_pem }))
+    }
+
+    async fn get_authority(
+        &self,
+        request: Request<v1::GetAuthorityRequest>,
+    ) -> Result<Response<v1::GetAuthorityReply>, Status> {
+        operator(&self.operators, &request)?;
+        Ok(Response::new(identities::authority(&self.succession().standing())))
+    }
+
+    async fn rotate_authority(
+        &self,
+        request: Request<v1::RotateAuthorityRequest>,
+    ) -> Result<Response<v1::GetAuthorityReply>, Status> {
+        let by = operator(&self.operators, &request)?;
+        let standing = self.succession().rotate(&by)?;
+        Ok(Response::new(identities::authority(&standing)))
+    }
+
+    async fn retire_authority(
+        &self,
+        request: Request<v1::RetireAuthorityRequest>,
+    ) -> Result<Response<v1::GetAuthorityReply>, Status> {
+        let by = operator(&self.operators, &request)?;
+        let force = request.into_inner().force;
+        let standing = self.succession().retire(&by, force).await?;
+        Ok(Response::new(identities::authority(&standing)))
+    }
+}
+
+impl ControlApi {
+    fn succession(&self) -> Succession<'_> {
+        Succession {
+            rollouts: &self.rollouts,
+            enrolment: &self.enrolment,
+            operators: &self.operators,
+        }
+    }
+}
+
+/// A reason that has to be given.
+fn why(text: String) -> Result<String, Status> {
+    reason(text)?.ok_or_else(|| invalid("give a reason: it is kept in the record"))
 }
 
 fn planned(plan: &Plan, release: Option<ReleaseId>) -> v1::PlanRolloutReply {

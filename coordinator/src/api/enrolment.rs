@@ -26,6 +26,7 @@ impl Service for EnrolmentApi {
             certificate_pem: admission.certificate,
             ca_pem: admission.ca,
             host: admission.host.to_string(),
+            lineage: admission.lineage,
         }))
     }
 }

@@ -5,6 +5,7 @@ mod authorise;
 mod control;
 mod enrolment;
 mod fit;
+mod identities;
 mod wire;
 
 pub use agent_link::{AgentLinkApi, Orders};

@@ -35,6 +35,10 @@ pub(super) fn order(epoch: Epoch, order: Order) -> v1::ToAgent {
         Order::Unwatch { service } => {
             Message::Unwatch(v1::Unwatch { service: service.to_string() })
         }
+        Order::Renew { within } => {
+            let within_ms = u32::try_from(within.as_millis()).unwrap_or(u32::MAX);
+            Message::Renew(v1::Renew { within_ms })
+        }
     };
     v1::ToAgent { epoch: epoch.0, message: Some(message) }
 }

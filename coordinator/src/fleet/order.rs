@@ -1,6 +1,6 @@
 //! What is said between the coordinator and an agent, in words.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use dv_types::{Command, CommandId, Outcome, ServiceName, probe::Probing};
 
@@ -33,6 +33,11 @@ pub enum Order {
     Unwatch {
         /// The service.
         service: ServiceName,
+    },
+    /// Get a new certificate, because the authority has changed.
+    Renew {
+        /// At any time within this.
+        within: Duration,
     },
 }
 

@@ -9,7 +9,10 @@ use dv_types::{HostName, Labels, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Facts, Order, Question};
-use crate::{ports::Clock, store::HostRecord};
+use crate::{
+    ports::Clock,
+    store::{HostRecord, Revoked},
+};
 
 /// Orders that may wait for one agent. A host has few under way; one that takes none is cut.
 const QUEUE: usize = 64;
@@ -42,6 +45,8 @@ struct Known {
 struct Session {
     number: u64,
     instance: String,
+    /// Of the certificate that was shown.
+    serial: String,
     // Boxed: a queue takes room for many orders at once, and most of the time there is none.
     orders: mpsc::Sender<Box<Order>>,
     cut: watch::Sender<Option<Cut>>,
@@ -55,6 +60,8 @@ pub struct Greeting {
     pub agent_version: String,
     /// New at each of its starts.
     pub instance: String,
+    /// The serial of the certificate that it shows.
+    pub serial: String,
 }
 
 /// Why the coordinator ends a stream.
@@ -74,6 +81,12 @@ pub enum Cut {
     /// The agent says nothing.
     #[error("nothing was heard for three heartbeats")]
     Silent,
+    /// An operator has revoked it.
+    #[error("this host was revoked: a new token lets it in again")]
+    Revoked,
+    /// Its certificate authority was retired.
+    #[error("the authority of this certificate was retired: a new token lets this host in again")]
+    Retired,
     /// The coordinator stops.
     #[error("the coordinator stops; connect again")]
     Stopping,
@@ -86,8 +99,22 @@ pub enum NotAdmitted {
     #[error("host {0} is not known here: enrol it with `dvctl agent token {0}`")]
     Unknown(HostName),
     /// It shows a certificate that was replaced.
-    #[error("this certificate of host {0} was replaced by a later enrolment")]
+    #[error(
+        "this certificate of host {0} was replaced by a later one, or its authority was retired: if the host has no other, \
+         enrol it with `dvctl agent token {0}`"
+    )]
     Replaced(HostName),
+    /// It was revoked.
+    #[error(
+        "host {host} was revoked by {} at {} ({}): `dvctl agent token {host}` lets it in again",
+        revoked.by, revoked.at, revoked.reason
+    )]
+    Revoked {
+        /// The host.
+        host: HostName,
+        /// By whom, when, why.
+        revoked: Box<Revoked>,
+    },
     /// The coordinator stops.
     #[error("the coordinator stops; connect again")]
     Stopping,
@@ -119,6 +146,10 @@ pub struct HostView {
     pub since: Option<Timestamp>,
     /// The version of its agent, as far as known.
     pub agent_version: String,
+    /// Until when the latest of its certificates is good, where that is known.
+    pub certificate_until: Option<Timestamp>,
+    /// It is let in no more.
+    pub revoked: Option<Revoked>,
 }
 
 impl HostView {
@@ -162,6 +193,20 @@ impl Fleet {
         self.state().hosts.get(host).map(|known| known.record.clone())
     }
 
+    /// What is stored of all hosts.
+    #[must_use]
+    pub fn records(&self) -> Vec<HostRecord> {
+        self.state().hosts.values().map(|known| known.record.clone()).collect()
+    }
+
+    /// Every host that is in contact.
+    #[must_use]
+    pub fn in_contact(&self) -> Vec<HostName> {
+        let state = self.state();
+        let live = state.hosts.iter().filter(|(_, known)| known.session.is_some());
+        live.map(|(name, _)| name.clone()).collect()
+    }
+
     /// When a host enrolled last.
     #[must_use]
     pub fn enrolled(&self, host: &HostName) -> Option<Timestamp> {
@@ -175,7 +220,10 @@ impl Fleet {
             return Err(NotAdmitted::Stopping);
         }
         let known = state.hosts.get(host).ok_or_else(|| NotAdmitted::Unknown(host.clone()))?;
-        if !known.record.serials.iter().any(|s| s == serial) {
+        if let Some(revoked) = known.record.revoked.clone() {
+            return Err(NotAdmitted::Revoked { host: host.clone(), revoked: revoked.into() });
+        }
+        if !known.is_admitted(serial) {
             return Err(NotAdmitted::Replaced(host.clone()));
         }
         Ok(())
@@ -208,6 +256,7 @@ impl Fleet {
         known.session = Some(Session {
             number,
             instance: greeting.instance,
+            serial: greeting.serial,
             orders,
             cut,
             questions: HashMap::new(),
@@ -275,6 +324,25 @@ impl Fleet {
         }
     }
 
+    /// Ends a host's session, if it has one. Whether it had.
+    pub fn cut_now(&self, host: &HostName, why: Cut) -> bool {
+        let mut state = self.state();
+        let live = state.session(host);
+        live.is_some_and(|live| {
+            live.cut.send_replace(Some(why));
+            true
+        })
+    }
+
+    /// Ends a host's session if the certificate that was shown for it is worth nothing any more.
+    pub fn cut_worthless(&self, host: &HostName, why: Cut) {
+        let state = self.state();
+        let Some(known) = state.hosts.get(host) else { return };
+        if let Some(live) = known.session.as_ref().filter(|live| !known.is_admitted(&live.serial)) {
+            live.cut.send_replace(Some(why));
+        }
+    }
+
     /// Ends every session, and lets nobody in any more.
     pub fn stop(&self) {
         let mut state = self.state();
@@ -319,7 +387,13 @@ impl Known {
             connected: self.session.is_some(),
             since: self.since,
             agent_version: self.agent_version.clone(),
+            certificate_until: self.record.certificates.iter().filter_map(|held| held.until).max(),
+            revoked: self.record.revoked.clone(),
         }
+    }
+
+    fn is_admitted(&self, serial: &str) -> bool {
+        self.record.certificates.iter().any(|held| held.serial == serial)
     }
 }
 

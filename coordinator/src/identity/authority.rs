@@ -1,7 +1,13 @@
-//! The coordinator's own certificate authority: ECDSA P-256, made at the first start.
+//! The coordinator's certificate authority: what it issues, and what of it is trusted. Its own is ECDSA P-256, made at the
+//! first start.
 
-use std::{io, path::Path, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use arc_swap::ArcSwap;
 use dv_types::{HostName, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
@@ -10,15 +16,11 @@ use rcgen::{
 };
 use sha2::{Digest as _, Sha256};
 
+use super::{Lives, anchor::Anchor, anchor::KeyId, succession, validity::skew};
 use crate::{chance, files};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const CA_LIFE: Duration = DAY.saturating_mul(3650);
-const SERVER_LIFE: Duration = DAY.saturating_mul(90);
-const OPERATOR_LIFE: Duration = DAY.saturating_mul(365);
-const HOST_LIFE: Duration = DAY.saturating_mul(30);
-/// Certificates begin in the past: the clocks of a fleet don't agree, and one that is hours behind keeps its host in contact.
-const CLOCK_SKEW: Duration = DAY;
 
 /// Something is wrong with an identity.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +36,9 @@ pub enum IdentityError {
         /// Why.
         why: String,
     },
+    /// One authority can't follow another now.
+    #[error("the certificate authority stays as it is: {0}")]
+    Succession(String),
     /// A certificate signing request that is not signed with.
     #[error("the certificate signing request is refused: {0}")]
     Request(String),
@@ -48,17 +53,67 @@ impl IdentityError {
 /// A certificate that was issued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issued {
-    /// The certificate, PEM.
+    /// The certificate, and what chains it to the CA, PEM.
     pub certificate: String,
     /// Its serial, in lower-case hexadecimal.
     pub serial: String,
+    /// The key that signed it.
+    pub issuer: KeyId,
+    /// Until when it is good.
+    pub until: Timestamp,
 }
 
-/// The CA.
+/// The CA of a fleet: the one that issues, and former ones that are still trusted.
 pub struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    certificate: String,
-    pin: String,
+    /// Where it is kept; nowhere, in simulations.
+    pub(super) directory: Option<PathBuf>,
+    lives: Lives,
+    pub(super) state: ArcSwap<State>,
+}
+
+/// What an authority is at one moment.
+pub(super) struct State {
+    pub(super) issuer: Issuer<'static, KeyPair>,
+    /// The certificate of the key that signs.
+    pub(super) issuing: Anchor,
+    /// What everybody trusts: the certificate that signs, or one above it.
+    pub(super) anchor: Anchor,
+    /// Between the two.
+    pub(super) between: Vec<Anchor>,
+    pub(super) former: Former,
+}
+
+/// What went before the CA that issues.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Former {
+    /// Still trusted, the latest first.
+    pub(super) trusted: Vec<Anchor>,
+    /// The certificate that signs, as the one before it has signed it: so those trust it who know only that one.
+    pub(super) cross: Option<String>,
+    /// The pins of those that are trusted no more.
+    pub(super) retired: Vec<String>,
+}
+
+impl State {
+    /// A CA that is its own anchor.
+    pub(super) fn own(key: KeyPair, certificate: &str) -> Result<Self, IdentityError> {
+        let anchor = Anchor::read("the CA", certificate)?;
+        let issuer = Issuer::from_ca_cert_pem(certificate, key)
+            .map_err(|why| IdentityError::unusable("the CA", why))?;
+        let (issuing, between, former) = (anchor.clone(), Vec::new(), Former::default());
+        Ok(Self { issuer, issuing, anchor, between, former })
+    }
+
+    /// All that are trusted, the present one first.
+    pub(super) fn trusted(&self) -> impl Iterator<Item = &Anchor> {
+        std::iter::once(&self.anchor).chain(&self.former.trusted)
+    }
+
+    fn bundle<'a>(&'a self, first: &'a str) -> String {
+        let (first, rest): (Vec<_>, Vec<_>) =
+            self.trusted().partition(|anchor| anchor.pin == first);
+        first.into_iter().chain(rest).map(|anchor| anchor.pem.as_str()).collect()
+    }
 }
 
 impl Authority {
@@ -70,41 +125,106 @@ impl Authority {
     /// Takes the CA in `directory`, or makes one there.
     pub fn open(directory: &Path, now: Timestamp) -> Result<Self, IdentityError> {
         files::private_directory(directory)?;
-        let (certificate_file, key_file) = (directory.join("ca.pem"), directory.join("ca-key.pem"));
-        let unusable = |why: rcgen::Error| IdentityError::unusable("the CA", why);
-        if !certificate_file.exists() {
+        if !Self::is_in(directory) && !succession::is_pending(directory) {
             // The certificate is written last: a key alone is an unfinished first start.
-            let (key, certificate) = generate(now)?;
-            files::write_durably(&key_file, key.serialize_pem().as_bytes())?;
-            files::write_durably(&certificate_file, certificate.as_bytes())?;
+            let (key, certificate) = Fresh::generate(now)?.into_parts();
+            files::write_durably(&directory.join("ca-key.pem"), key.serialize_pem().as_bytes())?;
+            files::write_durably(&directory.join("ca.pem"), certificate.as_bytes())?;
         }
-        let key = KeyPair::from_pem(&files::read_secret(&key_file)?).map_err(unusable)?;
-        Self::of(key, std::fs::read_to_string(&certificate_file)?)
+        Ok(Self::of(succession::load(directory)?, Some(directory.to_owned())))
     }
 
     /// A CA that is kept nowhere.
     pub fn passing(now: Timestamp) -> Result<Self, IdentityError> {
-        let (key, certificate) = generate(now)?;
-        Self::of(key, certificate)
+        let (key, certificate) = Fresh::generate(now)?.into_parts();
+        Ok(Self::of(State::own(key, &certificate)?, None))
     }
 
-    fn of(key: KeyPair, certificate: String) -> Result<Self, IdentityError> {
-        let pin = hex(&Sha256::digest(key.subject_public_key_info()));
-        let issuer = Issuer::from_ca_cert_pem(&certificate, key)
-            .map_err(|why| IdentityError::unusable("the CA", why))?;
-        Ok(Self { issuer, certificate, pin })
+    fn of(state: State, directory: Option<PathBuf>) -> Self {
+        Self { directory, lives: Lives::default(), state: ArcSwap::from_pointee(state) }
     }
 
-    /// The CA's certificate, PEM.
+    /// What it issues from now on lives so long.
     #[must_use]
-    pub fn certificate(&self) -> &str {
-        &self.certificate
+    pub fn with_lives(self, lives: Lives) -> Self {
+        Self { lives, ..self }
+    }
+
+    /// How long what it issues lives.
+    #[must_use]
+    pub fn lives(&self) -> Lives {
+        self.lives
+    }
+
+    /// The certificates that are trusted, PEM: the one that issues first, then former ones.
+    #[must_use]
+    pub fn bundle(&self) -> String {
+        let state = self.state.load();
+        state.bundle(&state.anchor.pin)
+    }
+
+    /// The same, with the one of this pin first, if it is among them.
+    #[must_use]
+    pub fn bundle_from(&self, pin: &str) -> String {
+        self.state.load().bundle(pin)
     }
 
     /// SHA-256 of the CA's public key (its SubjectPublicKeyInfo), by which an agent knows it at enrolment.
     #[must_use]
-    pub fn pin(&self) -> &str {
-        &self.pin
+    pub fn pin(&self) -> String {
+        self.state.load().anchor.pin.clone()
+    }
+
+    /// The key that signs.
+    #[must_use]
+    pub fn issuer(&self) -> KeyId {
+        self.state.load().issuing.key.clone()
+    }
+
+    /// Whether certificates that this key has signed are good.
+    #[must_use]
+    pub fn knows(&self, issuer: &KeyId) -> bool {
+        let state = self.state.load();
+        state.issuing.key == *issuer || state.trusted().any(|anchor| anchor.key == *issuer)
+    }
+
+    /// A name of all that is trusted now: another one whenever that changes.
+    #[must_use]
+    pub fn trust(&self) -> String {
+        let mut hash = Sha256::new();
+        self.state.load().trusted().for_each(|anchor| hash.update(&anchor.pin));
+        hex(&hash.finalize()[..8])
+    }
+
+    /// Whether there never was another one.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        let state = self.state.load();
+        state.former.trusted.is_empty() && state.former.retired.is_empty()
+    }
+
+    /// The pins of every CA that this fleet has had.
+    #[must_use]
+    pub fn lineage(&self) -> Vec<String> {
+        let state = self.state.load();
+        let trusted = state.trusted().map(|anchor| anchor.pin.clone());
+        trusted.chain(state.former.retired.iter().cloned()).collect()
+    }
+
+    /// Those that are trusted, the one that issues first.
+    #[must_use]
+    pub fn trusted(&self) -> Vec<Anchor> {
+        self.state.load().trusted().cloned().collect()
+    }
+
+    /// What the server shows after its own certificate: whoever knows any of the CAs finds a way to it, and an agent
+    /// that enrols, and knows no more of the CA than its hash, is shown it.
+    pub(super) fn chain(&self) -> String {
+        let state = self.state.load();
+        let between = state.between.iter().map(|anchor| anchor.pem.as_str());
+        let anchor = std::iter::once(state.anchor.pem.as_str());
+        let former = state.former.trusted.iter().map(|anchor| anchor.pem.as_str());
+        between.chain(anchor).chain(state.former.cross.as_deref()).chain(former).collect()
     }
 
     /// A certificate for the server under `names`, with its key.
@@ -118,7 +238,13 @@ impl Authority {
             .map_err(|why| IdentityError::unusable(what, why))?
             .subject_alt_names;
         let usage = ExtendedKeyUsagePurpose::ServerAuth;
-        let params = leaf(names.first().map_or("", String::as_str), san, usage, now, SERVER_LIFE);
+        let params = leaf(
+            names.first().map_or("", String::as_str),
+            san,
+            usage,
+            now,
+            self.lives.server.get(),
+        );
         self.issue_with_key(what, params)
     }
 
@@ -131,7 +257,22 @@ impl Authority {
         let what = "the operator's certificate";
         let san = uri(what, &format!("spiffe://dv/operator/{name}"))?;
         let usage = ExtendedKeyUsagePurpose::ClientAuth;
-        self.issue_with_key(what, leaf(name, san, usage, now, OPERATOR_LIFE))
+        self.issue_with_key(what, leaf(name, san, usage, now, self.lives.operators.get()))
+    }
+
+    /// A certificate for an operator that has a key. Of the request, nothing but the public key is used.
+    pub fn certify_operator(
+        &self,
+        name: &str,
+        request: &str,
+        now: Timestamp,
+    ) -> Result<Issued, IdentityError> {
+        let what = "the operator's certificate";
+        let request = read_request(request)?;
+        let san = uri(what, &format!("spiffe://dv/operator/{name}"))?;
+        let usage = ExtendedKeyUsagePurpose::ClientAuth;
+        let params = leaf(name, san, usage, now, self.lives.operators.get());
+        self.sign(what, params, &request.public_key)
     }
 
     /// A certificate for a host. Of the request, nothing but the public key is used: not its names, not its
@@ -142,17 +283,15 @@ impl Authority {
         request: &str,
         now: Timestamp,
     ) -> Result<Issued, IdentityError> {
-        let request = CertificateSigningRequestParams::from_pem(request)
-            .map_err(|why| IdentityError::Request(why.to_string()))?;
-        let algorithms = [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ED25519];
-        if !algorithms.contains(&request.public_key.algorithm()) {
-            let why = "its key is neither ECDSA P-256 nor Ed25519";
-            return Err(IdentityError::Request(why.to_owned()));
-        }
+        let request = read_request(request)?;
         let what = "the host's certificate";
         let san = uri(what, &format!("spiffe://dv/host/{host}"))?;
         let usage = ExtendedKeyUsagePurpose::ClientAuth;
-        self.sign(what, leaf(host.as_str(), san, usage, now, HOST_LIFE), &request.public_key)
+        self.sign(
+            what,
+            leaf(host.as_str(), san, usage, now, self.lives.hosts.get()),
+            &request.public_key,
+        )
     }
 
     fn issue_with_key(
@@ -170,12 +309,30 @@ impl Authority {
         params: CertificateParams,
         key: &impl PublicKeyData,
     ) -> Result<Issued, IdentityError> {
+        let state = self.state.load();
         let serial = params.serial_number.as_ref().map(SerialNumber::to_bytes).unwrap_or_default();
+        let until = Timestamp::from_second(params.not_after.unix_timestamp());
+        let until = until.map_err(|why| IdentityError::unusable(what, why))?;
         let certificate = params
-            .signed_by(key, &self.issuer)
+            .signed_by(key, &state.issuer)
             .map_err(|why| IdentityError::unusable(what, why))?;
-        Ok(Issued { certificate: certificate.pem(), serial: hex(&serial) })
+        let mut certificate = certificate.pem();
+        let above = state.between.iter().map(|anchor| anchor.pem.as_str());
+        let itself = (state.issuing.pin != state.anchor.pin).then_some(state.issuing.pem.as_str());
+        certificate.extend(itself.into_iter().chain(above));
+        Ok(Issued { certificate, serial: hex(&serial), issuer: state.issuing.key.clone(), until })
     }
+}
+
+fn read_request(request: &str) -> Result<CertificateSigningRequestParams, IdentityError> {
+    let request = CertificateSigningRequestParams::from_pem(request)
+        .map_err(|why| IdentityError::Request(why.to_string()))?;
+    let algorithms = [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ED25519];
+    if !algorithms.contains(&request.public_key.algorithm()) {
+        let why = "its key is neither ECDSA P-256 nor Ed25519";
+        return Err(IdentityError::Request(why.to_owned()));
+    }
+    Ok(request)
 }
 
 /// Common to all certificates: a life, a name, and a random serial.
@@ -183,7 +340,7 @@ fn base(name: &str, now: Timestamp, life: Duration) -> CertificateParams {
     let mut params = CertificateParams::default();
     let start = date_time_ymd(1970, 1, 1)
         + Duration::from_secs(now.as_second().try_into().unwrap_or_default());
-    params.not_before = start - CLOCK_SKEW;
+    params.not_before = start - skew(life);
     params.not_after = start + life;
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
@@ -194,19 +351,38 @@ fn base(name: &str, now: Timestamp, life: Duration) -> CertificateParams {
     params
 }
 
-/// A CA's key, and its certificate as PEM.
-fn generate(now: Timestamp) -> Result<(KeyPair, String), IdentityError> {
-    let unusable = |why: rcgen::Error| IdentityError::unusable("the CA", why);
-    let key = KeyPair::generate().map_err(unusable)?;
-    let certificate = ca_params(now).self_signed(&key).map_err(unusable)?;
-    Ok((key, certificate.pem()))
+/// A CA that was just made.
+pub(super) struct Fresh {
+    key: KeyPair,
+    params: CertificateParams,
+    certificate: String,
 }
 
-fn ca_params(now: Timestamp) -> CertificateParams {
-    let mut params = base("dv CA", now, CA_LIFE);
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params
+impl Fresh {
+    pub(super) fn generate(now: Timestamp) -> Result<Self, IdentityError> {
+        let unusable = |why: rcgen::Error| IdentityError::unusable("the CA", why);
+        let key = KeyPair::generate().map_err(unusable)?;
+        // Each has a name of its own, so that nobody takes one for another.
+        let name = hex(&Sha256::digest(key.subject_public_key_info())[..4]);
+        let mut params = base(&format!("dv CA {name}"), now, CA_LIFE);
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let certificate = params.self_signed(&key).map_err(unusable)?.pem();
+        Ok(Self { key, params, certificate })
+    }
+
+    /// Its certificate, as a former CA signs it.
+    pub(super) fn signed_by(&self, former: &State) -> Result<String, IdentityError> {
+        let mut params = self.params.clone();
+        params.use_authority_key_identifier_extension = true;
+        let signed = params.signed_by(&self.key, &former.issuer);
+        Ok(signed.map_err(|why| IdentityError::unusable("the new CA", why))?.pem())
+    }
+
+    /// Its key, and its certificate as PEM.
+    pub(super) fn into_parts(self) -> (KeyPair, String) {
+        (self.key, self.certificate)
+    }
 }
 
 fn leaf(

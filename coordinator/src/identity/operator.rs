@@ -6,12 +6,12 @@ use std::{
 };
 
 use dv_proto::Addresses;
-use dv_types::{Span, Timestamp};
+use dv_types::Timestamp;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use serde::{Deserialize, Serialize};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::{Authority, IdentityError};
+use super::{Authority, IdentityError, validity::Validity};
 use crate::files;
 
 #[derive(Serialize, Deserialize)]
@@ -42,7 +42,7 @@ pub fn context_file(
     let context = Context {
         coordinator: address.into(),
         name: name.to_owned(),
-        ca: authority.certificate().to_owned(),
+        ca: authority.bundle(),
         certificate: issued.certificate,
         key,
     };
@@ -50,8 +50,8 @@ pub fn context_file(
     Ok(path)
 }
 
-/// Puts a new certificate into the context file at `path` when less than a third of the old one's life is left.
-/// Whether it did. What else the file says stays; a file that was taken away is not made again.
+/// Puts a new certificate into the context file at `path` when less than a third of the old one's life is left, or the
+/// authority has changed. Whether it did. What else the file says stays; a file that was taken away is not made again.
 pub fn renew_context(
     authority: &Authority,
     path: &Path,
@@ -69,18 +69,18 @@ pub fn renew_context(
     let der = CertificateDer::from_pem_slice(context.certificate.as_bytes())
         .map_err(|why| unusable(&why))?;
     let (_, certificate) = X509Certificate::from_der(&der).map_err(|why| unusable(&why))?;
-    let validity = certificate.validity();
-    let at = |second| Timestamp::from_second(second).unwrap_or(Timestamp::MIN);
-    let (begin, end) = (at(validity.not_before.timestamp()), at(validity.not_after.timestamp()));
-    if Span::between(now, end).get() * 3 >= Span::between(begin, end).get() {
+    let validity = Validity::of(&certificate);
+    // The CAs that it trusts must be those that there are.
+    if !validity.is_late(now) && context.ca == authority.bundle() {
         return Ok(false);
     }
     let (issued, key) = authority.issue_operator(&context.name, now)?;
     tracing::info!(
         operator = context.name, serial = issued.serial, file = %path.display(),
-        "renewed the operator's certificate: copies of the context file are good until {end}",
+        "renewed the operator's certificate: copies of the context file are good until {}", validity.until,
     );
     (context.certificate, context.key) = (issued.certificate, key);
+    context.ca = authority.bundle();
     write(path, &context)?;
     Ok(true)
 }

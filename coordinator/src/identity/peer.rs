@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
-use dv_types::HostName;
+use dv_types::{HostName, Timestamp};
 use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use super::authority::hex;
+use super::{KeyId, anchor::issuer_of, authority::hex, validity::Validity};
 
 /// A name that our CA gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,12 @@ pub struct Peer {
     pub identity: Option<Identity>,
     /// The serial of its certificate, in lower-case hexadecimal.
     pub serial: String,
+    /// The key that has signed its certificate.
+    pub issuer: KeyId,
+    /// When its certificate was made.
+    pub since: Timestamp,
+    /// Until when its certificate is good.
+    pub until: Timestamp,
     /// There are so many connections already that a host is to come again later.
     pub crowded: bool,
 }
@@ -33,12 +39,24 @@ pub struct Peer {
 impl Peer {
     /// Reads the certificates that a TLS handshake has verified.
     pub(crate) fn new(address: SocketAddr, certificates: Option<&[CertificateDer<'_>]>) -> Self {
-        let read = certificates
-            .and_then(<[_]>::first)
-            .and_then(|der| X509Certificate::from_der(der).ok())
-            .map(|(_, certificate)| (identity(&certificate), hex(certificate.raw_serial())));
-        let (identity, serial) = read.unwrap_or_default();
-        Self { address, identity, serial, crowded: false }
+        let mut peer = Self {
+            address,
+            identity: None,
+            serial: String::new(),
+            issuer: KeyId::default(),
+            since: Timestamp::MIN,
+            until: Timestamp::MIN,
+            crowded: false,
+        };
+        let first = certificates.and_then(<[_]>::first);
+        if let Some((_, certificate)) = first.and_then(|der| X509Certificate::from_der(der).ok()) {
+            let validity = Validity::of(&certificate);
+            peer.identity = identity(&certificate);
+            peer.serial = hex(certificate.raw_serial());
+            peer.issuer = issuer_of(&certificate).unwrap_or_default();
+            (peer.since, peer.until) = (validity.issued(), validity.until);
+        }
+        peer
     }
 }
 

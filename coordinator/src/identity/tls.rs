@@ -3,11 +3,10 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use arc_swap::ArcSwap;
-use dv_types::{Span, Timestamp};
+use dv_types::Timestamp;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::aws_lc_rs,
@@ -17,18 +16,22 @@ use rustls::{
 };
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use super::{Authority, IdentityError};
-use crate::files;
-
-/// A certificate with less left than this is renewed.
-const RENEW_BEFORE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+use super::{Authority, IdentityError, anchor::issuer_of, validity::Validity};
+use crate::{files, ports::Clock};
 
 /// The server's certificate, renewed in time. Each connection takes the newest.
 pub(crate) struct ServerTls {
     directory: PathBuf,
     names: Vec<String>,
     authority: Arc<Authority>,
-    config: ArcSwap<ServerConfig>,
+    clock: Arc<dyn Clock>,
+    served: ArcSwap<Served>,
+}
+
+/// What connections take, and the authority as it was then.
+struct Served {
+    config: Arc<ServerConfig>,
+    trust: String,
 }
 
 impl ServerTls {
@@ -36,23 +39,40 @@ impl ServerTls {
         directory: &Path,
         names: Vec<String>,
         authority: Arc<Authority>,
-        now: Timestamp,
+        clock: Arc<dyn Clock>,
     ) -> Result<Self, IdentityError> {
-        let pair = current(directory, &names, &authority, now)?;
-        let config = ArcSwap::from_pointee(server_config(&pair, authority.certificate())?);
-        Ok(Self { directory: directory.to_owned(), names, authority, config })
+        let served = serve(directory, &names, &authority, clock.now())?;
+        let served = ArcSwap::from_pointee(served);
+        Ok(Self { directory: directory.to_owned(), names, authority, clock, served })
     }
 
+    /// For a connection that begins now.
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
-        self.config.load_full()
+        if self.served.load().trust != self.authority.trust()
+            && let Err(why) = self.refresh()
+        {
+            tracing::error!(%why, "the new certificate authority is not served yet");
+        }
+        Arc::clone(&self.served.load().config)
     }
 
     /// Renews the certificate if it is time.
-    pub(crate) fn refresh(&self, now: Timestamp) -> Result<(), IdentityError> {
-        let pair = current(&self.directory, &self.names, &self.authority, now)?;
-        self.config.store(Arc::new(server_config(&pair, self.authority.certificate())?));
+    pub(crate) fn refresh(&self) -> Result<(), IdentityError> {
+        let served = serve(&self.directory, &self.names, &self.authority, self.clock.now())?;
+        self.served.store(Arc::new(served));
         Ok(())
     }
+}
+
+fn serve(
+    directory: &Path,
+    names: &[String],
+    authority: &Authority,
+    now: Timestamp,
+) -> Result<Served, IdentityError> {
+    let trust = authority.trust();
+    let pair = current(directory, names, authority, now)?;
+    Ok(Served { config: Arc::new(server_config(&pair, authority)?), trust })
 }
 
 struct Pair {
@@ -71,7 +91,7 @@ fn current(
     let file = directory.join("server.pem");
     if file.exists() {
         let text = files::read_secret(&file)?;
-        if serves(&text, names, now) {
+        if serves(&text, names, authority, now) {
             return Ok(Pair { certificate: text.clone(), key: text });
         }
     }
@@ -82,12 +102,11 @@ fn current(
     Ok(Pair { certificate: text.clone(), key: text })
 }
 
-fn serves(pem: &str, names: &[String], now: Timestamp) -> bool {
+fn serves(pem: &str, names: &[String], authority: &Authority, now: Timestamp) -> bool {
     let Ok(der) = CertificateDer::from_pem_slice(pem.as_bytes()) else { return false };
     let Ok((_, certificate)) = X509Certificate::from_der(&der) else { return false };
-    let end = certificate.validity().not_after.timestamp();
-    let end = Timestamp::from_second(end).unwrap_or(Timestamp::MIN);
-    if Span::between(now, end).get() < RENEW_BEFORE {
+    let issuer = issuer_of(&certificate);
+    if Validity::of(&certificate).is_late(now) || issuer != Some(authority.issuer()) {
         return false;
     }
     let Ok(Some(carried)) = certificate.subject_alternative_name() else { return false };
@@ -103,18 +122,18 @@ fn serves(pem: &str, names: &[String], now: Timestamp) -> bool {
     })
 }
 
-fn server_config(pair: &Pair, ca: &str) -> Result<ServerConfig, IdentityError> {
+fn server_config(pair: &Pair, authority: &Authority) -> Result<ServerConfig, IdentityError> {
     let unusable =
         |why: &dyn std::fmt::Display| IdentityError::unusable("the server's certificate", why);
-    let mut chain = CertificateDer::pem_slice_iter(pair.certificate.as_bytes())
+    let chain = [pair.certificate.as_bytes(), authority.chain().as_bytes()].concat();
+    let chain = CertificateDer::pem_slice_iter(&chain)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|why| unusable(&why))?;
     let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).map_err(|why| unusable(&why))?;
     let mut roots = RootCertStore::empty();
-    let ca = CertificateDer::from_pem_slice(ca.as_bytes()).map_err(|why| unusable(&why))?;
-    roots.add(ca.clone()).map_err(|why| unusable(&why))?;
-    // An agent that enrols knows no more of the CA than its hash, and must be shown it.
-    chain.push(ca);
+    for ca in CertificateDer::pem_slice_iter(authority.bundle().as_bytes()) {
+        roots.add(ca.map_err(|why| unusable(&why))?).map_err(|why| unusable(&why))?;
+    }
 
     let provider = Arc::new(aws_lc_rs::default_provider());
     // Who shows none may enrol, and nothing else: each call looks for itself.

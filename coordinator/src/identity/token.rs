@@ -18,7 +18,8 @@ pub struct Token {
     /// By which the coordinator finds it.
     pub id: String,
     secret: String,
-    pin: String,
+    /// Of the CA that the agent trusts.
+    pub(crate) pin: String,
 }
 
 /// A text that is no token.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use dv_etcd::{Error, Range, Txn};
 
 use super::Cluster;
+use crate::identity::Authority;
 
 /// How long etcd has to answer at the start.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -42,20 +43,24 @@ impl Cluster {
         if pin.is_some() && !is_there { Err(AuthorityError::Missing) } else { Ok(()) }
     }
 
-    /// Makes the authority of this pin the fleet's, if it has none yet.
-    pub(crate) async fn agree_on_authority(&self, ours: &str) -> Result<(), AuthorityError> {
+    /// Makes this authority the fleet's, if it has none yet, or has one that this one has followed and that is retired.
+    pub(crate) async fn agree_on_authority(&self, ours: &Authority) -> Result<(), AuthorityError> {
         let key = self.layout.authority();
+        let pin = ours.pin();
         let txn = Txn::default()
             .if_absent(key.clone())
-            .put(key.clone(), ours.to_owned())
-            .or_read(Range::key(key));
+            .put(key.clone(), pin.clone())
+            .or_read(Range::key(key.clone()));
         let answer = self.etcd.txn(PATIENCE, txn).await?;
         let found = answer.read.first().and_then(|found| found.first());
         match found.map(|found| String::from_utf8_lossy(&found.value).into_owned()) {
-            Some(fleets) if fleets != ours => {
-                Err(AuthorityError::Another { fleets, ours: ours.to_owned() })
+            Some(fleets) if ours.trusted().iter().any(|anchor| anchor.pin == fleets) => Ok(()),
+            Some(fleets) if ours.lineage().contains(&fleets) => {
+                self.etcd.txn(PATIENCE, Txn::default().put(key, pin)).await?;
+                Ok(())
             }
-            _ => Ok(()),
+            Some(fleets) => Err(AuthorityError::Another { fleets, ours: pin }),
+            None => Ok(()),
         }
     }
 }

@@ -7,7 +7,10 @@ use dv_types::{Epoch, Outcome, Plan, Record, Release, Report, RolloutId, plan::W
 use futures_util::TryStreamExt as _;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::{BadMark, Dropped, Header, HostRecord, Key, ReleaseRecord, TokenRecord, value::decode};
+use super::{
+    BadMark, Dropped, Header, HostRecord, Key, OperatorRecord, ReleaseRecord, TokenRecord,
+    value::decode,
+};
 use crate::ports::{Store, StoreError};
 
 /// Things that are asked for at once.
@@ -212,6 +215,7 @@ impl Known {
             "late" => any(decode::<Outcome>(key, value).map(drop)),
             "host" => any(decode::<HostRecord>(key, value).map(drop)),
             "dropped" => any(decode::<Dropped>(key, value).map(drop)),
+            "operator" => any(decode::<OperatorRecord>(key, value).map(drop)),
             "token" => any(decode::<TokenRecord>(key, value).map(drop)),
             // Of a kind that is not looked into; it has the form that everything has.
             _ => any(decode::<IgnoredAny>(key, value).map(drop)),

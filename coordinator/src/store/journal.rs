@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
 
 use super::{
-    BadMark, Batch, End, Header, HostRecord, Key, ReleaseRecord, TokenRecord, hash,
+    BadMark, Batch, End, Header, HostRecord, Key, OperatorRecord, ReleaseRecord, TokenRecord, hash,
     keep::Lately,
     value::{decode, encode, encode_cut},
 };
@@ -312,6 +312,18 @@ impl Journal {
         self.store.commit(self.batch()?.put(key, value)).await
     }
 
+    /// Every operator that is known.
+    pub async fn operators(&self) -> Result<Vec<OperatorRecord>, StoreError> {
+        self.all(Key::operators()).await
+    }
+
+    /// Keeps what is known of an operator.
+    pub async fn save_operator(&self, operator: &OperatorRecord) -> Result<(), StoreError> {
+        let key = Key::operator(&operator.name);
+        let value = encode(&key, operator)?;
+        self.store.commit(self.batch()?.put(key, value)).await
+    }
+
     /// Keeps a token.
     pub async fn save_token(&self, id: &str, token: &TokenRecord) -> Result<(), StoreError> {
         let key = Key::token(id);
@@ -339,7 +351,10 @@ impl Journal {
         if now.as_ref() != Some(token) {
             return Err(StoreError::Conflict(token_key));
         }
-        let used = TokenRecord { used: host.serials.last().cloned(), ..token.clone() };
+        let used = TokenRecord {
+            used: host.certificates.last().map(|held| held.serial.clone()),
+            ..token.clone()
+        };
         let after = encode(&token_key, &used)?;
         let value = encode(&host_key, host)?;
         let batch = self

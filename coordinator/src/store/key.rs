@@ -153,6 +153,14 @@ impl Key {
         Self::hosts().text(name.as_str())
     }
 
+    pub(super) fn operators() -> Self {
+        Self::tree("operator")
+    }
+
+    pub(super) fn operator(name: &str) -> Self {
+        Self::operators().text(name)
+    }
+
     pub(super) fn tokens() -> Self {
         Self::tree("token")
     }

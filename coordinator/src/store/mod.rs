@@ -35,7 +35,10 @@ pub use key::Key;
 pub use memory::MemoryStore;
 pub use sled::{DEFAULT_FLOOR, OpenError, Restored, SledStore};
 pub use value::LIMIT as VALUE_LIMIT;
-pub use words::{BadMark, Dropped, End, Header, HostRecord, ReleaseRecord, TokenRecord};
+pub use words::{
+    BadMark, Dropped, End, Header, Held, HostRecord, OperatorRecord, ReleaseRecord, Revoked,
+    TokenRecord,
+};
 
 pub(crate) use documents::hash;
 pub(crate) use etcd::Layout;

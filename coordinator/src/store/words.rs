@@ -11,7 +11,7 @@ use dv_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::text::shortened;
+use crate::{identity::KeyId, text::shortened};
 
 /// Bytes of a migration's name in a summary.
 const NAME: usize = 100;
@@ -191,8 +191,101 @@ pub struct HostRecord {
     pub labels: Labels,
     /// When it enrolled last.
     pub enrolled: Timestamp,
-    /// The serials of the certificates that it may show.
-    pub serials: Vec<String>,
+    /// The certificates that it may show, the latest last.
+    #[serde(alias = "serials")]
+    pub certificates: Vec<Held>,
+    /// It is let in no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<Revoked>,
+}
+
+/// A certificate that was issued, and that its holder may show.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Form")]
+pub struct Held {
+    /// Its serial, in lower-case hexadecimal.
+    pub serial: String,
+    /// The key that has signed it, where that was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<KeyId>,
+    /// Until when it is good, where that was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// The authorities that its holder was told to trust: `Authority::trust`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<String>,
+    /// It was shown: its holder has it, and needs no earlier one.
+    #[serde(default)]
+    pub shown: bool,
+}
+
+/// The first version wrote the serial alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Form {
+    Serial(String),
+    Whole {
+        serial: String,
+        issuer: Option<KeyId>,
+        until: Option<Timestamp>,
+        trust: Option<String>,
+        #[serde(default)]
+        shown: bool,
+    },
+}
+
+impl From<Form> for Held {
+    fn from(form: Form) -> Self {
+        match form {
+            Form::Serial(serial) => Self::of_serial(&serial),
+            Form::Whole { serial, issuer, until, trust, shown } => {
+                Self { serial, issuer, until, trust, shown }
+            }
+        }
+    }
+}
+
+impl Held {
+    /// One of which nothing but its serial is known.
+    #[must_use]
+    pub fn of_serial(serial: &str) -> Self {
+        let serial = serial.to_owned();
+        Self { serial, issuer: None, until: None, trust: None, shown: false }
+    }
+
+    /// Whether it is good then, as far as is known.
+    #[must_use]
+    pub fn is_good(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now <= until)
+    }
+}
+
+/// By whom, when and why somebody's certificates were made worthless.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    /// Who did it.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
+/// An operator that was added, or was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorRecord {
+    /// Its name.
+    pub name: String,
+    /// Who added it; nobody, where the coordinator made its certificate by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Since when it is known.
+    pub since: Timestamp,
+    /// The certificates that are known, the latest last.
+    pub certificates: Vec<Held>,
+    /// Certificates from before are worth nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<Revoked>,
 }
 
 /// An enrolment token. The secret is not here, only its hash.
@@ -206,6 +299,9 @@ pub struct TokenRecord {
     pub secret_sha256: String,
     /// Who made it.
     pub by: String,
+    /// When it was made, where that was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Timestamp>,
     /// From then on it is worth nothing.
     pub expires: Timestamp,
     /// The serial of the certificate that it was used for.

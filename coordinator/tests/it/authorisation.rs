@@ -30,6 +30,14 @@ async fn control(channel: &Channel) -> Vec<(&'static str, Result<(), Status>)> {
         list_rollouts(ListRolloutsRequest),
         list_hosts(ListHostsRequest),
         create_token(CreateTokenRequest),
+        revoke_host(RevokeHostRequest),
+        list_operators(ListOperatorsRequest),
+        add_operator(AddOperatorRequest),
+        revoke_operator(RevokeOperatorRequest),
+        renew_operator(RenewOperatorRequest),
+        get_authority(GetAuthorityRequest),
+        retire_authority(RetireAuthorityRequest),
+        rotate_authority(RotateAuthorityRequest),
     ]
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use dv_coordinator::{
     clock::SystemClock,
     fleet::{Cut, Facts, Fleet, Greeting, NotAdmitted, Order, Question},
-    store::HostRecord,
+    store::{Held, HostRecord},
 };
 use dv_types::{CommandId, Finding, HostName, RolloutId, Subject, Timestamp};
 
@@ -18,7 +18,8 @@ fn fleet(names: &[&str]) -> Fleet {
         name: host(name),
         labels: Default::default(),
         enrolled: Timestamp::UNIX_EPOCH,
-        serials: vec![format!("{name}-serial")],
+        certificates: vec![Held::of_serial(&format!("{name}-serial"))],
+        revoked: None,
     };
     Fleet::new(Arc::new(SystemClock), names.iter().map(record).collect())
 }

@@ -51,7 +51,7 @@ fn a_hostile_request_gets_an_ordinary_certificate() {
     assert!(extended.client_auth && !extended.server_auth && !extended.any);
     assert_eq!(certificate.public_key().subject_public_key.data.as_ref(), key.public_key_raw());
     let days = certificate.validity().not_after.timestamp() - Timestamp::now().as_second();
-    assert!((29 * 86_400..=30 * 86_400).contains(&days), "{days}");
+    assert!((6 * 86_400..=7 * 86_400).contains(&days), "{days}");
 }
 
 #[test]
@@ -92,14 +92,14 @@ fn serials_differ_and_the_ca_stays() {
     let (first, pin) = {
         let authority = authority(directory.path());
         let issued = authority.issue_host(&web1(), &request, Timestamp::now()).unwrap();
-        (issued, authority.pin().to_owned())
+        (issued, authority.pin())
     };
     let authority = authority(directory.path());
     let second = authority.issue_host(&web1(), &request, Timestamp::now()).unwrap();
     assert_eq!(authority.pin(), pin);
     assert_ne!(first.serial, second.serial);
     assert_eq!(first.serial.len(), 32);
-    let ca = Pem::iter_from_buffer(authority.certificate().as_bytes()).next().unwrap().unwrap();
+    let ca = Pem::iter_from_buffer(authority.bundle().as_bytes()).next().unwrap().unwrap();
     let (_, ca) = X509Certificate::from_der(&ca.contents).unwrap();
     for issued in [first, second] {
         let (_, pem) = x509_parser::pem::parse_x509_pem(issued.certificate.as_bytes()).unwrap();
@@ -134,10 +134,10 @@ fn an_operators_certificate_is_renewed_in_its_last_third() {
     let edited = std::fs::read_to_string(&path).unwrap().replace("localhost:7443", "dv.example:1");
     std::fs::write(&path, &edited).unwrap();
 
-    assert!(!renew_context(&authority, &path, day(240)).unwrap());
+    assert!(!renew_context(&authority, &path, day(55)).unwrap());
     assert_eq!(std::fs::read_to_string(&path).unwrap(), edited);
 
-    assert!(renew_context(&authority, &path, day(250)).unwrap());
+    assert!(renew_context(&authority, &path, day(61)).unwrap());
     let renewed = std::fs::read_to_string(&path).unwrap();
     assert!(renewed.contains("dv.example:1") && renewed.contains("admin"), "{renewed}");
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
@@ -148,11 +148,51 @@ fn an_operators_certificate_is_renewed_in_its_last_third() {
     let context: Context = serde_saphyr::from_str(&renewed).unwrap();
     let (_, pem) = x509_parser::pem::parse_x509_pem(context.certificate.as_bytes()).unwrap();
     let (_, certificate) = X509Certificate::from_der(&pem.contents).unwrap();
-    assert!(certificate.validity().not_after.timestamp() > day(600).as_second());
-    assert!(!renew_context(&authority, &path, day(251)).unwrap(), "once is enough");
+    assert!(certificate.validity().not_after.timestamp() > day(150).as_second());
+    assert!(!renew_context(&authority, &path, day(62)).unwrap(), "once is enough");
 
     // What was taken away is not made again.
     std::fs::remove_file(&path).unwrap();
     assert!(!renew_context(&authority, &path, day(900)).unwrap());
     assert!(!path.exists());
+}
+
+#[test]
+fn a_rotation_that_was_not_finished_is_finished_at_the_next_look() {
+    let directory = tempfile::tempdir().unwrap();
+    let identity = directory.path().join("identity");
+    let first = authority(&identity);
+    let (old, before) = (first.pin(), std::fs::read(identity.join("ca.pem")).unwrap());
+    first.rotate(Timestamp::now()).unwrap();
+    let new = (first.pin(), first.bundle());
+    // As it is after a power cut between its writes: decided, and the certificate is still the old one.
+    let text = |name: &str| std::fs::read_to_string(identity.join(name)).unwrap();
+    let next = format!("{}{}", text("ca.pem"), text("ca-key.pem"));
+    std::fs::write(identity.join("next.pem"), next).unwrap();
+    let private = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(identity.join("next.pem"), private).unwrap();
+    std::fs::write(identity.join("ca.pem"), before).unwrap();
+
+    let again = authority(&identity);
+    assert_eq!((again.pin(), again.bundle()), new);
+    assert_eq!(again.lineage(), [new.0, old]);
+    assert!(!identity.join("next.pem").exists());
+}
+
+#[test]
+fn one_authority_at_a_time_follows_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let authority = authority(directory.path());
+    let now = Timestamp::now();
+    let first = (authority.issuer(), authority.pin());
+    assert!(authority.retire().unwrap_err().to_string().contains("dvctl ca rotate"));
+    authority.rotate(now).unwrap();
+    assert!(authority.rotate(now).unwrap_err().to_string().contains("dvctl ca retire"));
+    assert!(authority.knows(&first.0));
+    assert_eq!(authority.bundle_from(&first.1).len(), authority.bundle().len());
+    assert_ne!(authority.bundle_from(&first.1), authority.bundle());
+    authority.retire().unwrap();
+    assert!(!authority.knows(&first.0));
+    authority.rotate(now).unwrap();
+    assert_eq!(authority.lineage().len(), 3);
 }

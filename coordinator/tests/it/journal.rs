@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dv_coordinator::{
     ports::{Store, StoreError},
     store::{
-        Batch, DEFAULT_FLOOR, End, Header, HostRecord, Journal, Key, MemoryStore, SledStore,
+        Batch, DEFAULT_FLOOR, End, Header, Held, HostRecord, Journal, Key, MemoryStore, SledStore,
         TokenRecord, VALUE_LIMIT,
     },
 };
@@ -282,6 +282,7 @@ fn token() -> TokenRecord {
         labels: Default::default(),
         secret_sha256: "0".repeat(64),
         by: "admin".to_owned(),
+        made: None,
         expires: Timestamp::MAX,
         used: None,
     }
@@ -292,7 +293,8 @@ fn host(serial: &str) -> HostRecord {
         name: HostName::new("web1").unwrap(),
         labels: Default::default(),
         enrolled: Timestamp::UNIX_EPOCH,
-        serials: vec![serial.to_owned()],
+        certificates: vec![Held::of_serial(serial)],
+        revoked: None,
     }
 }
 
@@ -325,7 +327,7 @@ async fn a_token_is_used_once() {
         let used = journal.token("id").await.unwrap().unwrap().used;
         let hosts = journal.hosts().await.unwrap();
         assert_eq!(hosts.len(), 1);
-        assert_eq!(used, hosts[0].serials.first().cloned());
+        assert_eq!(used, hosts[0].certificates.first().map(|held| held.serial.clone()));
     })
     .await;
 }

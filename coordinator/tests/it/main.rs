@@ -21,4 +21,5 @@ mod several;
 mod store;
 mod stuck;
 mod support;
+mod trust;
 mod upkeep;

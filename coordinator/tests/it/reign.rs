@@ -8,7 +8,7 @@ use dv_coordinator::{
     identity::Authority,
     ports::Clock as _,
     reign::Reign,
-    store::{HostRecord, Journal, MemoryStore},
+    store::{Held, HostRecord, Journal, MemoryStore},
 };
 use dv_proto::{
     to_json,
@@ -27,10 +27,15 @@ async fn an_outcome_of_a_rollout_that_is_still_to_come_is_not_acknowledged() {
     let store = Arc::new(MemoryStore::default());
     let now = SystemClock.now();
     let journal = Journal::open(store.clone(), now).await.unwrap();
-    let serials = vec!["1".to_owned()];
+    let (certificates, revoked) = (vec![Held::of_serial("1")], None);
     let host = "web1".parse().unwrap();
-    let record =
-        HostRecord { name: "web1".parse().unwrap(), labels: [].into(), enrolled: now, serials };
+    let record = HostRecord {
+        name: "web1".parse().unwrap(),
+        labels: [].into(),
+        enrolled: now,
+        certificates,
+        revoked,
+    };
     journal.save_host(&record).await.unwrap();
     let authority = Arc::new(Authority::passing(now).unwrap());
     let clock = Arc::new(SystemClock);

@@ -29,6 +29,8 @@ pub(crate) fn hosts(hosts: &[v1::Host], now: Timestamp) -> Vec<Line> {
         table.row([
             Line::of(strong(), &host.name),
             match (host.connected, since.is_some()) {
+                _ if host.revoked.is_some() => Line::of(warning(), "revoked"),
+                (false, _) if has_expired(host, now) => Line::of(warning(), "certificate expired"),
                 (true, _) => Line::of(good(), "yes"),
                 (false, true) => Line::of(warning(), "no"),
                 (false, false) => Line::of(warning(), "never"),
@@ -40,4 +42,9 @@ pub(crate) fn hosts(hosts: &[v1::Host], now: Timestamp) -> Vec<Line> {
         ]);
     }
     table.lines()
+}
+
+/// It has no certificate that is good any more: it needs a new token.
+fn has_expired(host: &v1::Host, now: Timestamp) -> bool {
+    host.certificate_until.parse::<Timestamp>().is_ok_and(|until| until < now)
 }

@@ -68,6 +68,10 @@ pub(crate) struct Script {
     pub(crate) scenes: Mutex<BTreeMap<String, Scene>>,
     pub(crate) list: Mutex<Vec<Report>>,
     pub(crate) hosts: Mutex<Vec<v1::Host>>,
+    pub(crate) operators: Mutex<Vec<v1::Operator>>,
+    pub(crate) authority: Mutex<v1::GetAuthorityReply>,
+    /// Whether the operator's certificate is called old.
+    pub(crate) is_old: AtomicBool,
     /// What is answered to each look at a release; the last one again and again.
     pub(crate) releases: Mutex<VecDeque<ReleaseReport>>,
     /// The release of which what would be taken back is part.
@@ -104,7 +108,8 @@ impl Fake {
             .unwrap();
         let script = Arc::new(Script::default());
         let (cut, _) = broadcast::channel(4);
-        let service = Service { script: Arc::clone(&script), cut: cut.clone() };
+        let service =
+            Service { script: Arc::clone(&script), trust: Arc::clone(&trust), cut: cut.clone() };
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(trust.server()));
@@ -164,6 +169,7 @@ fn connections(
 
 struct Service {
     script: Arc<Script>,
+    trust: Arc<Trust>,
     cut: broadcast::Sender<()>,
 }
 
@@ -424,7 +430,12 @@ impl Control for Service {
         _: Request<v1::ListHostsRequest>,
     ) -> Result<Response<v1::ListHostsReply>, Status> {
         self.asked("hosts".to_owned())?;
-        Ok(Response::new(v1::ListHostsReply { hosts: self.script.hosts.lock().unwrap().clone() }))
+        let hosts = self.script.hosts.lock().unwrap().clone();
+        let mut reply = Response::new(v1::ListHostsReply { hosts });
+        if self.script.is_old.load(Ordering::SeqCst) {
+            reply.metadata_mut().insert(dv_proto::RENEW, "1".parse().unwrap());
+        }
+        Ok(reply)
     }
 
     async fn create_token(
@@ -436,5 +447,77 @@ impl Control for Service {
         self.asked(format!("token {host} {labels:?} {ttl_seconds}s"))?;
         let (token, expires) = (format!("dv1.{host}.secret"), "2026-01-02T03:34:05Z".to_owned());
         self.answer(v1::CreateTokenReply { token, expires }).await
+    }
+
+    async fn revoke_host(
+        &self,
+        request: Request<v1::RevokeHostRequest>,
+    ) -> Result<Response<v1::RevokeHostReply>, Status> {
+        let v1::RevokeHostRequest { host, reason } = request.into_inner();
+        self.asked(format!("revoke host {host}: {reason}"))?;
+        self.answer(v1::RevokeHostReply { was_connected: true }).await
+    }
+
+    async fn list_operators(
+        &self,
+        _: Request<v1::ListOperatorsRequest>,
+    ) -> Result<Response<v1::ListOperatorsReply>, Status> {
+        self.asked("operators".to_owned())?;
+        let operators = self.script.operators.lock().unwrap().clone();
+        Ok(Response::new(v1::ListOperatorsReply { operators }))
+    }
+
+    async fn add_operator(
+        &self,
+        request: Request<v1::AddOperatorRequest>,
+    ) -> Result<Response<v1::AddOperatorReply>, Status> {
+        let v1::AddOperatorRequest { name, csr_pem } = request.into_inner();
+        self.asked(format!("add operator {name}"))?;
+        let (certificate_pem, ca_pem) = self.trust.certify(&csr_pem);
+        self.answer(v1::AddOperatorReply { certificate_pem, ca_pem }).await
+    }
+
+    async fn revoke_operator(
+        &self,
+        request: Request<v1::RevokeOperatorRequest>,
+    ) -> Result<Response<v1::RevokeOperatorReply>, Status> {
+        let v1::RevokeOperatorRequest { name, reason } = request.into_inner();
+        self.asked(format!("revoke operator {name}: {reason}"))?;
+        self.answer(v1::RevokeOperatorReply {}).await
+    }
+
+    async fn renew_operator(
+        &self,
+        request: Request<v1::RenewOperatorRequest>,
+    ) -> Result<Response<v1::RenewOperatorReply>, Status> {
+        self.asked("renew".to_owned())?;
+        let (certificate_pem, ca_pem) = self.trust.certify(&request.into_inner().csr_pem);
+        Ok(Response::new(v1::RenewOperatorReply { certificate_pem, ca_pem }))
+    }
+
+    async fn get_authority(
+        &self,
+        _: Request<v1::GetAuthorityRequest>,
+    ) -> Result<Response<v1::GetAuthorityReply>, Status> {
+        self.asked("authority".to_owned())?;
+        Ok(Response::new(self.script.authority.lock().unwrap().clone()))
+    }
+
+    async fn rotate_authority(
+        &self,
+        _: Request<v1::RotateAuthorityRequest>,
+    ) -> Result<Response<v1::GetAuthorityReply>, Status> {
+        self.asked("rotate".to_owned())?;
+        let authority = self.script.authority.lock().unwrap().clone();
+        self.answer(authority).await
+    }
+
+    async fn retire_authority(
+        &self,
+        request: Request<v1::RetireAuthorityRequest>,
+    ) -> Result<Response<v1::GetAuthorityReply>, Status> {
+        self.asked(format!("retire {}", request.into_inner().force))?;
+        let authority = self.script.authority.lock().unwrap().clone();
+        self.answer(authority).await
     }
 }

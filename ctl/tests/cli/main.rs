@@ -3,6 +3,7 @@
 mod asking;
 mod fake;
 mod following;
+mod identity;
 mod offline;
 #[allow(dead_code, reason = "display's own tests use the rest")]
 mod playbook;

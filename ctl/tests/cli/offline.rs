@@ -1,6 +1,6 @@
 //! What needs no coordinator.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use dvctl::Exit;
 use tempfile::tempdir;
@@ -81,7 +81,9 @@ fn a_missing_context_says_what_to_do() {
 #[test]
 fn a_context_file_that_is_none_shows_nothing_of_its_keys() {
     let home = tempdir().unwrap();
-    fs::write(home.path().join("c.yaml"), "coordinator: x:1\nkey: SECRET\nkeys: SECRET\n").unwrap();
+    let file = home.path().join("c.yaml");
+    fs::write(&file, "coordinator: x:1\nkey: SECRET\nkeys: SECRET\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     let output = dvctl(home.path()).args(["hosts", "--context", "c.yaml"]).output().unwrap();
     let told = told(&output);
     assert!(!told.contains("SECRET"), "{told}");

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Command, Output},
 };
@@ -54,7 +55,9 @@ pub(crate) fn call_by(context: &str, arguments: &[&str]) -> String {
 /// `dvctl` in a home that has been given a context file and a good manifest.
 pub(crate) fn prepared(home: &Path, context: &str) -> Command {
     fs::create_dir_all(home.join(".config/dv")).unwrap();
-    fs::write(home.join(".config/dv/context.yaml"), context).unwrap();
+    let file = home.join(".config/dv/context.yaml");
+    fs::write(&file, context).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     fs::write(home.join("app.yaml"), MANIFEST).unwrap();
     dvctl(home)
 }

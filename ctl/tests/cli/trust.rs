@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair,
 };
 use rustls::{
     RootCertStore, ServerConfig,
@@ -55,6 +55,16 @@ impl Trust {
             .unwrap();
         config.alpn_protocols = vec![b"h2".to_vec()];
         config
+    }
+
+    /// A certificate for the key of a request, and the CA.
+    pub(crate) fn certify(&self, request: &str) -> (String, String) {
+        let request = CertificateSigningRequestParams::from_pem(request).unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "certified");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate = params.signed_by(&request.public_key, &self.ca).unwrap();
+        (certificate.pem(), self.ca.pem())
     }
 
     /// An operator's context file.

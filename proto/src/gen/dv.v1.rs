@@ -22,6 +22,9 @@ pub struct EnrolReply {
     /// The name that was granted.
     #[prost(string, tag = "3")]
     pub host: ::prost::alloc::string::String,
+    /// The pins of every CA that the fleet has had: a host that knows one of them stays with its fleet.
+    #[prost(string, repeated, tag = "4")]
+    pub lineage: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RenewRequest {
@@ -63,7 +66,7 @@ pub struct ToAgent {
     /// The coordinator's reign. An agent that has seen a higher one obeys nothing in the message.
     #[prost(uint64, tag = "1")]
     pub epoch: u64,
-    #[prost(oneof = "to_agent::Message", tags = "2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "to_agent::Message", tags = "2, 3, 4, 5, 6, 7, 8, 15")]
     pub message: ::core::option::Option<to_agent::Message>,
 }
 /// Nested message and enum types in `ToAgent`.
@@ -84,6 +87,8 @@ pub mod to_agent {
         Watch(super::Watch),
         #[prost(message, tag = "8")]
         Unwatch(super::Unwatch),
+        #[prost(message, tag = "15")]
+        Renew(super::Renew),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -196,6 +201,13 @@ pub struct Watch {
 pub struct Unwatch {
     #[prost(string, tag = "1")]
     pub service: ::prost::alloc::string::String,
+}
+/// The fleet's CA has changed: get a new certificate, and the CAs that are trusted now, by AgentLink.Renew.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Renew {
+    /// At any time within this.
+    #[prost(uint32, tag = "1")]
+    pub within_ms: u32,
 }
 /// Generated client implementations.
 pub mod enrolment_client {
@@ -1122,6 +1134,22 @@ pub struct Host {
     /// What each service's last rollout left on it.
     #[prost(message, repeated, tag = "6")]
     pub services: ::prost::alloc::vec::Vec<HostService>,
+    /// RFC 3339: until when its newest certificate is good; empty where that is not known.
+    #[prost(string, tag = "7")]
+    pub certificate_until: ::prost::alloc::string::String,
+    /// It is let in no more.
+    #[prost(message, optional, tag = "8")]
+    pub revoked: ::core::option::Option<Revocation>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Revocation {
+    #[prost(string, tag = "1")]
+    pub by: ::prost::alloc::string::String,
+    /// RFC 3339
+    #[prost(string, tag = "2")]
+    pub at: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HostService {
@@ -1152,6 +1180,116 @@ pub struct CreateTokenReply {
     /// RFC 3339
     #[prost(string, tag = "2")]
     pub expires: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeHostRequest {
+    #[prost(string, tag = "1")]
+    pub host: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeHostReply {
+    /// It was in contact, and is not any more.
+    #[prost(bool, tag = "1")]
+    pub was_connected: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListOperatorsRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListOperatorsReply {
+    #[prost(message, repeated, tag = "1")]
+    pub operators: ::prost::alloc::vec::Vec<Operator>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Operator {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Who added it; empty for one whose certificate the coordinator made by itself.
+    #[prost(string, tag = "2")]
+    pub by: ::prost::alloc::string::String,
+    /// RFC 3339: since when it is known.
+    #[prost(string, tag = "3")]
+    pub since: ::prost::alloc::string::String,
+    /// RFC 3339: until when its newest certificate is good.
+    #[prost(string, tag = "4")]
+    pub certificate_until: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "5")]
+    pub revoked: ::core::option::Option<Revocation>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddOperatorRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// PKCS #10, PEM. Only its public key is used; the key never leaves its owner.
+    #[prost(string, tag = "2")]
+    pub csr_pem: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddOperatorReply {
+    #[prost(string, tag = "1")]
+    pub certificate_pem: ::prost::alloc::string::String,
+    /// The CAs to trust, PEM.
+    #[prost(string, tag = "2")]
+    pub ca_pem: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeOperatorRequest {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeOperatorReply {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenewOperatorRequest {
+    #[prost(string, tag = "1")]
+    pub csr_pem: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenewOperatorReply {
+    #[prost(string, tag = "1")]
+    pub certificate_pem: ::prost::alloc::string::String,
+    /// The CAs to trust, PEM.
+    #[prost(string, tag = "2")]
+    pub ca_pem: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetAuthorityRequest {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateAuthorityRequest {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetireAuthorityRequest {
+    /// Although somebody depends on it.
+    #[prost(bool, tag = "1")]
+    pub force: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetAuthorityReply {
+    /// The one that issues comes first.
+    #[prost(message, repeated, tag = "1")]
+    pub authorities: ::prost::alloc::vec::Vec<Authority>,
+    /// The files that it is read from, where it is not the coordinator's own.
+    #[prost(string, tag = "2")]
+    pub files: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Authority {
+    /// SHA-256 of its public key.
+    #[prost(string, tag = "1")]
+    pub pin: ::prost::alloc::string::String,
+    /// RFC 3339
+    #[prost(string, tag = "2")]
+    pub until: ::prost::alloc::string::String,
+    /// Hosts and operators with a certificate of it that is good.
+    #[prost(uint32, tag = "3")]
+    pub hosts: u32,
+    #[prost(uint32, tag = "4")]
+    pub operators: u32,
+    /// The first of those that have none of a newer one.
+    #[prost(string, repeated, tag = "5")]
+    pub dependants: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Generated client implementations.
 pub mod control_client {
@@ -1623,6 +1761,202 @@ pub mod control_client {
             req.extensions_mut().insert(GrpcMethod::new("dv.v1.Control", "CreateToken"));
             self.inner.unary(req, path, codec).await
         }
+        /// Lets a host in no more, from now on, until it is given a new token.
+        pub async fn revoke_host(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RevokeHostRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeHostReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Frugal::default();
+            let path = http::uri::PathAndQuery::from_static("/dv.v1.Control/RevokeHost");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("dv.v1.Control", "RevokeHost"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The operators that are known.
+        pub async fn list_operators(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListOperatorsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListOperatorsReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Frugal::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/dv.v1.Control/ListOperators",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("dv.v1.Control", "ListOperators"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// A certificate for an operator's own key.
+        pub async fn add_operator(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AddOperatorRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AddOperatorReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Frugal::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/dv.v1.Control/AddOperator",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("dv.v1.Control", "AddOperator"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lets an operator in no more, from now on, until it is added again.
+        pub async fn revoke_operator(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RevokeOperatorRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeOperatorReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Frugal::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/dv.v1.Control/RevokeOperator",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("dv.v1.Control", "RevokeOperator"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// A new certificate for whoever asks, in time. A reply with the header dv-renew says that it is time.
+        pub async fn renew_operator(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RenewOperatorRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenewOperatorReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Frugal::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/dv.v1.Control/RenewOperator",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("dv.v1.Control", "RenewOperator"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The certificate authorities that are trusted, and who depends on which.
+        pub async fn get_authority(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetAuthorityRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetAuthorityReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Frugal::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/dv.v1.Control/GetAuthority",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("dv.v1.Control", "GetAuthority"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes a new certificate authority, and trusts the old one beside it.
+        pub async fn rotate_authority(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateAuthorityRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetAuthorityReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Frugal::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/dv.v1.Control/RotateAuthority",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("dv.v1.Control", "RotateAuthority"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Trusts the former certificate authority no more.
+        pub async fn retire_authority(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RetireAuthorityRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetAuthorityReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::Frugal::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/dv.v1.Control/RetireAuthority",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("dv.v1.Control", "RetireAuthority"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1758,6 +2092,67 @@ pub mod control_server {
             request: tonic::Request<super::CreateTokenRequest>,
         ) -> std::result::Result<
             tonic::Response<super::CreateTokenReply>,
+            tonic::Status,
+        >;
+        /// Lets a host in no more, from now on, until it is given a new token.
+        async fn revoke_host(
+            &self,
+            request: tonic::Request<super::RevokeHostRequest>,
+        ) -> std::result::Result<tonic::Response<super::RevokeHostReply>, tonic::Status>;
+        /// The operators that are known.
+        async fn list_operators(
+            &self,
+            request: tonic::Request<super::ListOperatorsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListOperatorsReply>,
+            tonic::Status,
+        >;
+        /// A certificate for an operator's own key.
+        async fn add_operator(
+            &self,
+            request: tonic::Request<super::AddOperatorRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AddOperatorReply>,
+            tonic::Status,
+        >;
+        /// Lets an operator in no more, from now on, until it is added again.
+        async fn revoke_operator(
+            &self,
+            request: tonic::Request<super::RevokeOperatorRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeOperatorReply>,
+            tonic::Status,
+        >;
+        /// A new certificate for whoever asks, in time. A reply with the header dv-renew says that it is time.
+        async fn renew_operator(
+            &self,
+            request: tonic::Request<super::RenewOperatorRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenewOperatorReply>,
+            tonic::Status,
+        >;
+        /// The certificate authorities that are trusted, and who depends on which.
+        async fn get_authority(
+            &self,
+            request: tonic::Request<super::GetAuthorityRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetAuthorityReply>,
+            tonic::Status,
+        >;
+        /// Makes a new certificate authority, and trusts the old one beside it.
+        async fn rotate_authority(
+            &self,
+            request: tonic::Request<super::RotateAuthorityRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetAuthorityReply>,
+            tonic::Status,
+        >;
+        /// Trusts the former certificate authority no more.
+        async fn retire_authority(
+            &self,
+            request: tonic::Request<super::RetireAuthorityRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetAuthorityReply>,
             tonic::Status,
         >;
     }
@@ -2537,6 +2932,366 @@ pub mod control_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CreateTokenSvc(inner);
+                        let codec = crate::Frugal::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/dv.v1.Control/RevokeHost" => {
+                    #[allow(non_camel_case_types)]
+                    struct RevokeHostSvc<T: Control>(pub Arc<T>);
+                    impl<
+                        T: Control,
+                    > tonic::server::UnaryService<super::RevokeHostRequest>
+                    for RevokeHostSvc<T> {
+                        type Response = super::RevokeHostReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RevokeHostRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::revoke_host(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RevokeHostSvc(inner);
+                        let codec = crate::Frugal::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/dv.v1.Control/ListOperators" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListOperatorsSvc<T: Control>(pub Arc<T>);
+                    impl<
+                        T: Control,
+                    > tonic::server::UnaryService<super::ListOperatorsRequest>
+                    for ListOperatorsSvc<T> {
+                        type Response = super::ListOperatorsReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListOperatorsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::list_operators(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListOperatorsSvc(inner);
+                        let codec = crate::Frugal::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/dv.v1.Control/AddOperator" => {
+                    #[allow(non_camel_case_types)]
+                    struct AddOperatorSvc<T: Control>(pub Arc<T>);
+                    impl<
+                        T: Control,
+                    > tonic::server::UnaryService<super::AddOperatorRequest>
+                    for AddOperatorSvc<T> {
+                        type Response = super::AddOperatorReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AddOperatorRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::add_operator(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AddOperatorSvc(inner);
+                        let codec = crate::Frugal::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/dv.v1.Control/RevokeOperator" => {
+                    #[allow(non_camel_case_types)]
+                    struct RevokeOperatorSvc<T: Control>(pub Arc<T>);
+                    impl<
+                        T: Control,
+                    > tonic::server::UnaryService<super::RevokeOperatorRequest>
+                    for RevokeOperatorSvc<T> {
+                        type Response = super::RevokeOperatorReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RevokeOperatorRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::revoke_operator(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RevokeOperatorSvc(inner);
+                        let codec = crate::Frugal::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/dv.v1.Control/RenewOperator" => {
+                    #[allow(non_camel_case_types)]
+                    struct RenewOperatorSvc<T: Control>(pub Arc<T>);
+                    impl<
+                        T: Control,
+                    > tonic::server::UnaryService<super::RenewOperatorRequest>
+                    for RenewOperatorSvc<T> {
+                        type Response = super::RenewOperatorReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RenewOperatorRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::renew_operator(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RenewOperatorSvc(inner);
+                        let codec = crate::Frugal::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/dv.v1.Control/GetAuthority" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetAuthoritySvc<T: Control>(pub Arc<T>);
+                    impl<
+                        T: Control,
+                    > tonic::server::UnaryService<super::GetAuthorityRequest>
+                    for GetAuthoritySvc<T> {
+                        type Response = super::GetAuthorityReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetAuthorityRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::get_authority(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetAuthoritySvc(inner);
+                        let codec = crate::Frugal::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/dv.v1.Control/RotateAuthority" => {
+                    #[allow(non_camel_case_types)]
+                    struct RotateAuthoritySvc<T: Control>(pub Arc<T>);
+                    impl<
+                        T: Control,
+                    > tonic::server::UnaryService<super::RotateAuthorityRequest>
+                    for RotateAuthoritySvc<T> {
+                        type Response = super::GetAuthorityReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RotateAuthorityRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::rotate_authority(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RotateAuthoritySvc(inner);
+                        let codec = crate::Frugal::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/dv.v1.Control/RetireAuthority" => {
+                    #[allow(non_camel_case_types)]
+                    struct RetireAuthoritySvc<T: Control>(pub Arc<T>);
+                    impl<
+                        T: Control,
+                    > tonic::server::UnaryService<super::RetireAuthorityRequest>
+                    for RetireAuthoritySvc<T> {
+                        type Response = super::GetAuthorityReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RetireAuthorityRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::retire_authority(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RetireAuthoritySvc(inner);
                         let codec = crate::Frugal::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -106,7 +106,12 @@ async fn session(host: &Arc<Host>, target: &Target, backoff: &mut Backoff) -> Re
             }
             Some(to_agent::Message::Inspect(question)) => host.inspect(&question)?,
             Some(to_agent::Message::Watch(watch)) => host.watch(watch.service),
-            Some(to_agent::Message::Cancel(_) | to_agent::Message::Unwatch(_)) | None => {}
+            Some(
+                to_agent::Message::Cancel(_)
+                | to_agent::Message::Unwatch(_)
+                | to_agent::Message::Renew(_),
+            )
+            | None => {}
         }
     }
 }

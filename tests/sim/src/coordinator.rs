@@ -25,7 +25,7 @@ use crate::{
 pub(crate) struct Machine {
     world: Arc<World>,
     kept: MemoryStore,
-    authority: Arc<Authority>,
+    pub(crate) authority: Arc<Authority>,
     pub(crate) skew: Arc<Mutex<i64>>,
     /// Whom operators reach.
     control: Mutex<Option<Arc<ControlApi>>>,

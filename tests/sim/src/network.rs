@@ -181,6 +181,8 @@ impl Line for Call {
     fn renewed(&self) -> BoxFuture<'_, ()> {
         std::future::pending().boxed()
     }
+
+    fn renew(&self, _: Duration) {}
 }
 
 /// A stream of messages that have come.

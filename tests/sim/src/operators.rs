@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dv_coordinator::identity::{Identity, Peer};
+use dv_coordinator::identity::{Authority, Identity, Peer};
 use dv_proto::{
     from_json, to_json,
     v1::{self, control_server::Control as _},
 };
 use dv_types::{
-    Report,
+    Report, Timestamp,
     record::{PauseWhy, Verb},
     report::{OnceState, State},
 };
@@ -31,14 +31,17 @@ pub(crate) struct Operator {
     pub(crate) chance: Chance,
 }
 
-fn request<T>(body: T) -> Request<T> {
+fn request<T>(body: T, authority: &Authority) -> Request<T> {
     let mut request = Request::new(body);
     let address = ([127, 0, 0, 1], 1).into();
     let identity = Some(Identity::Operator("alice".to_owned()));
     request.extensions_mut().insert(Peer {
         address,
         identity,
-        serial: String::new(),
+        serial: "alice".to_owned(),
+        issuer: authority.issuer(),
+        since: Timestamp::MIN,
+        until: Timestamp::MAX,
         crowded: false,
     });
     request
@@ -56,7 +59,9 @@ impl Operator {
     {
         let nobody = || Status::unavailable("no coordinator");
         let control = self.machine.control().ok_or_else(nobody)?;
-        let answer = tokio::time::timeout(PATIENCE, call(control, request(body))).await;
+        let answer =
+            tokio::time::timeout(PATIENCE, call(control, request(body, &self.machine.authority)))
+                .await;
         answer.map_err(|_| Status::deadline_exceeded("no answer"))?.map(tonic::Response::into_inner)
     }
 

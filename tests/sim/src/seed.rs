@@ -4,7 +4,7 @@ use std::{cell::Cell, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use dv_coordinator::{
     identity::Authority,
-    store::{HostRecord, Journal, MemoryStore},
+    store::{Held, HostRecord, Journal, MemoryStore},
 };
 use dv_types::{Labels, Timestamp};
 use tokio::runtime::Builder;
@@ -148,7 +148,8 @@ async fn enrol(world: &World, kept: &MemoryStore) {
             name: name.clone(),
             labels: Labels::from([("role".to_owned(), "app".to_owned())]),
             enrolled: now(),
-            serials: vec![crate::serial(name)],
+            certificates: vec![Held::of_serial(&crate::serial(name))],
+            revoked: None,
         };
         journal.save_host(&record).await.expect("the store is new");
     }

@@ -495,7 +495,7 @@ async fn session(
                 }));
             }
             to_agent::Message::Cancel(cancel) => ledger.call_off(cancel.command.parse().unwrap()),
-            to_agent::Message::Unwatch(_) => {}
+            to_agent::Message::Unwatch(_) | to_agent::Message::Renew(_) => {}
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::Command,
     thread,
@@ -149,7 +150,9 @@ fn coordinator(bed: &Bed, packages: &Packages) -> Result<(), String> {
             None => format!("{line}\n"),
         })
         .collect();
-    fs::write(bed.directory.join("context.yaml"), context).map_err(|e| e.to_string())?;
+    let file = bed.directory.join("context.yaml");
+    fs::write(&file, context).map_err(|e| e.to_string())?;
+    fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).map_err(|e| e.to_string())?;
     let tree = bed.directory.join("dvctl");
     let mut unpack = Command::new("dpkg-deb");
     unpack.arg("--extract").args([&packages.dvctl, &tree]);
