@@ -21,11 +21,14 @@ use tonic::{body::Body, service::Routes};
 use tower::{Layer, Service};
 
 use crate::{
+    api::may_call,
     identity::{Identity, Peer},
     leader::{Door, Standing},
     reign::Reign,
 };
 
+/// The most that a stranger may say: a token and a request for a certificate. In bytes.
+const ENROLMENT: usize = 64 << 10;
 /// The longest that a host may wait at the door.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// The call by which a host comes in.
@@ -44,7 +47,9 @@ impl Seat {
     pub(crate) fn leads(reign: Reign) -> Self {
         let mut routes = Routes::builder();
         routes
-            .add_service(EnrolmentServer::new(reign.enrolment()))
+            .add_service(
+                EnrolmentServer::new(reign.enrolment()).max_decoding_message_size(ENROLMENT),
+            )
             .add_service(AgentLinkServer::new(reign.agent_link()))
             .add_service(ControlServer::new(reign.control()));
         Self::Leads(Arc::new(reign), routes.routes())
@@ -86,6 +91,9 @@ impl Service<Request<Body>> for Seated {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let mut seated = self.clone();
         Box::pin(async move {
+            if let Err(refusal) = may_call(&request) {
+                return Ok(refusal.into_http());
+            }
             if let (Some(host), Some(wait)) = (waits(&request), standby_wait(request.headers())) {
                 let _waiting = seated.door.knock(host);
                 // In time or not: what holds then is the answer.

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{authorise, wire};
+use super::{allowance::Allowance, authorise, wire};
 use crate::{
     enrolment::Enrolment,
     fleet::{Cut, Greeting, Link, NotAdmitted, Order},
@@ -219,7 +219,9 @@ impl Listener {
         &self,
         words: &mut (impl Stream<Item = Result<v1::FromAgent, Status>> + Unpin),
     ) -> String {
+        let mut allowance = Allowance::new();
         loop {
+            allowance.take().await;
             let word = match tokio::time::timeout(self.silence, words.next()).await {
                 Err(_) => {
                     self.rollouts.fleet.cut(&self.host, self.session, Cut::Silent);

@@ -1,6 +1,7 @@
 //! The edge: wire in, words; words, wire out. Each call says first who may make it.
 
 mod agent_link;
+mod allowance;
 mod authorise;
 mod control;
 mod enrolment;
@@ -9,5 +10,6 @@ mod identities;
 mod wire;
 
 pub use agent_link::{AgentLinkApi, Orders};
+pub(crate) use authorise::may_call;
 pub use control::ControlApi;
 pub use enrolment::EnrolmentApi;

@@ -9,7 +9,7 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 use super::{KeyId, anchor::issuer_of, authority::hex, validity::Validity};
 
 /// A name that our CA gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Identity {
     /// A person.
     Operator(String),

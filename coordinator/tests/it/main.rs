@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests bring their own surroundings")]
 
 mod authorisation;
+mod crowd;
 mod enrolment;
 mod fixture;
 mod fleet;

@@ -128,6 +128,11 @@ impl Site {
         serde_saphyr::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
     }
 
+    /// The certificate of the coordinator's CA.
+    pub(crate) fn ca(&self) -> String {
+        self.context().ca
+    }
+
     /// The channel of the first operator.
     pub(crate) fn operator_channel(&self) -> Channel {
         let context = self.context();
