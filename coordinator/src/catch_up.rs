@@ -28,9 +28,9 @@ pub(crate) async fn prepare(
     let (late, new): (Vec<_>, Vec<_>) = hosts.iter().cloned().partition(|h| known.contains(h));
     let mut ready = late.clone();
     let mut held = None;
-    for host in &new {
-        match is_ready(rollouts, &of_machine, host).await {
-            Ok(()) => ready.push(host.clone()),
+    for (host, answer) in are_ready(rollouts, &of_machine, &new).await {
+        match answer {
+            Ok(()) => ready.push(host),
             Err(why) => held = Some(format!("{host} is not ready: {why}")),
         }
     }
@@ -49,20 +49,28 @@ pub(crate) async fn prepare(
     Ok(Ok(Beginning { plan, by, reason, overrides: Vec::new(), release: None, bad: None }))
 }
 
-/// A new host's owner may still be at it: nothing is begun there that its policy, or what is missing, would end.
-async fn is_ready(rollouts: &Rollouts, of: &Rollout, host: &HostName) -> Result<(), String> {
+/// A new host's owner may still be at it: nothing is begun there that its policy, or what is missing, would end. All are asked
+/// at once.
+async fn are_ready(
+    rollouts: &Rollouts,
+    of: &Rollout,
+    hosts: &[HostName],
+) -> Vec<(HostName, Result<(), String>)> {
     let plan = of.plan();
     let subjects = planning::subjects(&plan.manifest, &plan.version);
     let question = Question { subjects: subjects.clone(), probing: None };
-    let mut answers = rollouts.fleet.inspect(std::slice::from_ref(host), question, ANSWER_BY).await;
-    let facts = answers.remove(host).ok_or("it does not answer")?;
+    let mut answers = rollouts.fleet.inspect(hosts, question, ANSWER_BY).await;
     let bad = |(subject, finding): (&Subject, &Finding)| match finding {
         Finding::Refused(why) | Finding::NotFound(why) | Finding::Failed(why) => {
             Some(format!("{subject}: {why}"))
         }
         _ => None,
     };
-    subjects.iter().zip(&facts.findings).find_map(bad).map_or(Ok(()), Err)
+    let mut judge = |host: &HostName| {
+        let facts = answers.remove(host).ok_or("it does not answer")?;
+        subjects.iter().zip(&facts.findings).find_map(bad).map_or(Ok(()), Err)
+    };
+    hosts.iter().map(|host| (host.clone(), judge(host))).collect()
 }
 
 /// Asked before anything begins, so that a freeze over the weekend does not leave a row of failed rollouts; they are asked

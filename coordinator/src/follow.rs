@@ -77,6 +77,10 @@ async fn next(
             }
         }
     }
+    // The end of that waiting looks again.
+    if rollouts.is_awaited(service) {
+        return Ok(Next::Nothing);
+    }
     let waiting = waiting(rollouts, service).await?;
     if waiting.is_empty() {
         return Ok(Next::Nothing);
@@ -87,6 +91,9 @@ async fn next(
             Ok(beginning) => {
                 let maker = rollouts.maker().await;
                 // The gates took their time: a person may have begun something, or taken it back.
+                if rollouts.is_awaited(service) {
+                    return Ok(Next::Nothing);
+                }
                 if rollouts.book().follows(service, of, &hosts) {
                     return maker.begin(beginning).await.map(|_| Next::Begun);
                 }

@@ -174,7 +174,7 @@ impl Book {
         if header.kind == Kind::Forward && follow.is_some() {
             service.promoted.insert(id, None);
         }
-        let by_person = report.state == State::Ended(Verdict::Aborted);
+        let by_person = report.state == State::Ended(Verdict::Aborted) && !report.made_way;
         for host in &report.hosts {
             // One that it meant and never touched is as new as before.
             let begun = host.touched || host.phase != Phase::Pending || by_person;
@@ -189,8 +189,12 @@ impl Book {
                 (_, Some(rollout), Phase::Unreachable) => {
                     service.missed.entry(host.name.clone()).or_default().insert(rollout);
                 }
-                // A gate, or a person, ended it before this host began: it still has to follow.
+                // A gate, or what it made way for, ended it before this host began: it still has to follow.
                 (Kind::CatchUp { .. }, _, Phase::Pending) if !by_person => {}
+                // The same in its middle; unless what it made way for takes it along.
+                (Kind::CatchUp { of }, _, Phase::Stopped) if report.made_way => {
+                    service.missed.entry(host.name.clone()).or_default().insert(*of);
+                }
                 // It is back where it was before that rollout; what it missed until then, it still misses.
                 (Kind::Reversal { of }, _, Phase::Healthy) => {
                     let missed = service.missed.entry(host.name.clone()).or_default();

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use dv_types::{Manifest, Plan, ReleaseId, RolloutId, ServiceName, Version, release::Course};
+use dv_types::{
+    Manifest, Plan, ReleaseId, RolloutId, ServiceName, Version, plan::Kind, release::Course,
+};
 
 use crate::{
     planner,
@@ -36,11 +38,20 @@ pub(crate) async fn start(rollouts: &Arc<Rollouts>, wish: Wish) -> Result<Rollou
     }
     // Before the hosts are asked, and again when nobody else can begin any more.
     permitted(rollouts, &manifest, &version, force, release)?;
-    let mut plan = planner::accept(planner::plan(rollouts, &manifest, &version).await?)?;
-    let now = plan.hash();
-    if plan_hash.is_some_and(|agreed| agreed != now) {
-        return Err(Refusal::PlanChanged { now });
+    let agreed = |plan: &Plan| match (&plan_hash, plan.hash()) {
+        (Some(agreed), now) if *agreed != now => Err(Refusal::PlanChanged { now }),
+        _ => Ok(()),
+    };
+    let mut planned = planner::accept(planner::plan(rollouts, &manifest, &version).await?)?;
+    // Nothing makes way for what is refused.
+    agreed(&planned)?;
+    let was_free = rollouts.catch_up_under_way(&manifest.service).is_none();
+    let _way = rollouts.make_way(&manifest.service, format!("{by} starts {version}")).await?;
+    if !was_free {
+        // What made way has changed what hosts run, and nothing else has.
+        planned = planner::accept(planner::plan(rollouts, &manifest, &version).await?)?;
     }
+    let mut plan = planned;
     if release.is_some() {
         overrides.retain(|gate| plan.gates.contains(gate));
     }
@@ -102,7 +113,7 @@ pub(crate) fn overridable(
     )))
 }
 
-/// Whether the service is free and the version not bad; true if it is bad and forced.
+/// Whether the service is free, or will be when a catch-up has made way, and the version not bad; true if it is bad and forced.
 pub(crate) fn permitted(
     rollouts: &Rollouts,
     manifest: &Manifest,
@@ -112,7 +123,8 @@ pub(crate) fn permitted(
 ) -> Result<bool, Refusal> {
     let service = &manifest.service;
     let book = rollouts.book();
-    if let Some(rollout) = book.active(service) {
+    let makes_way = |id| book.header(id).is_some_and(|h| matches!(h.kind, Kind::CatchUp { .. }));
+    if let Some(rollout) = book.active(service).filter(|id| !makes_way(*id)) {
         return Err(Refusal::Busy { service: service.clone(), rollout });
     }
     match (book.reserved(service), release) {

@@ -293,6 +293,10 @@ impl Rollout {
             Verb::Abort => {
                 self.mode = Mode::Ending { verdict: Verdict::Aborted, rollback: false };
             }
+            Verb::MakeWay => {
+                self.mode = Mode::Ending { verdict: Verdict::Aborted, rollback: false };
+                self.made_way = true;
+            }
             Verb::Rollback => {
                 self.mode = Mode::Ending { verdict: Verdict::Aborted, rollback: true };
             }

@@ -43,6 +43,9 @@ impl Rollout {
                 )),
                 None => Ok(()),
             },
+            Verb::MakeWay if !matches!(self.plan.kind, Kind::CatchUp { .. }) => {
+                Err(format!("{id} is no catch-up: it makes way for nothing"))
+            }
             Verb::Rollback if matches!(self.plan.kind, Kind::Reversal { .. }) => Err(format!(
                 "{id} is a rollback, and a rollback is never rolled back: abort it, or start a rollout of the version that you want"
             )),

@@ -52,6 +52,7 @@ impl Rollout {
             database: self.plan.database.clone(),
             monitor: self.monitor_reports(),
             waiting: self.waiting(),
+            made_way: self.made_way,
             rollback: matches!(
                 self.mode,
                 Mode::Ending { rollback: true, .. } | Mode::Ended { rollback: true, .. }

@@ -40,6 +40,8 @@ pub struct Rollout {
     /// The wave that is under way.
     pub(crate) wave: Option<u32>,
     pub(crate) promotion: Promotion,
+    /// It ends for a later rollout of its service.
+    pub(crate) made_way: bool,
     pub(crate) empty_canary_accepted: bool,
     /// Failures that a person has accepted by resuming.
     pub(crate) forgiven_failures: u32,
@@ -120,6 +122,7 @@ impl Rollout {
             mode: Mode::New,
             wave: None,
             promotion: Promotion::NotYet,
+            made_way: false,
             empty_canary_accepted: false,
             forgiven_failures: 0,
             forgiven_unreachable: 0,

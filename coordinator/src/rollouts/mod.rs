@@ -14,6 +14,7 @@ mod retry;
 mod route;
 mod start;
 mod watch;
+mod way;
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -54,6 +55,8 @@ pub(crate) struct Rollouts {
     active: RwLock<BTreeMap<RolloutId, Arc<Active>>>,
     /// Who looks what should follow by itself, and how each is woken.
     following: Mutex<BTreeMap<ServiceName, Arc<Notify>>>,
+    /// Services of which a person's rollout is about to begin, and how many: no catch-up begins before it.
+    awaited: Mutex<BTreeMap<ServiceName, usize>>,
     /// One rollout is made at a time.
     making: Arc<tokio::sync::Mutex<()>>,
     /// Turns whenever a rollout begins or ends, or a release goes another way.
@@ -96,6 +99,7 @@ impl Rollouts {
             book: Mutex::new(book),
             active: RwLock::default(),
             following: Mutex::default(),
+            awaited: Mutex::default(),
             making: Arc::default(),
             changed: channel::Sender::new(()),
             tasks: Tasks::default(),

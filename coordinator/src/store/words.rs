@@ -69,7 +69,8 @@ impl End {
             }
         }
         let Report { rollout, service, version, kind, plan, by, record, began, .. } = last.clone();
-        let Report { ended, state, wave, totals, rollback, reversed_by, .. } = last.clone();
+        let Report { ended, state, wave, totals, rollback, made_way, reversed_by, .. } =
+            last.clone();
         let summary = Report {
             rollout,
             service,
@@ -91,6 +92,7 @@ impl End {
             monitor: Vec::new(),
             waiting: Vec::new(),
             rollback,
+            made_way,
             reversed_by,
         };
         Self { summary, report: document }

@@ -185,3 +185,83 @@ async fn a_host_that_is_back_is_held_by_the_same_gates_and_no_failed_rollout_tel
     assert_eq!(report.gates.len(), 1, "its answer is on record");
     assert_eq!(world.versions(), ["1.0"; 2]);
 }
+
+/// `web2` and `web3` missed the first rollout, are back, and one of them is in the middle of it.
+async fn following(site: &Site, world: &World) -> Vec<Agent> {
+    let mut agents = fleet(site, world, 1).await;
+    let mut away = Vec::new();
+    for host in ["web2", "web3"] {
+        away.push((host, Agent::join(site, world, host).await.1));
+    }
+    in_contact(site, 1).await;
+    let mut operator = site.operator();
+    let patient = manifest(|strategy| {
+        strategy.max_unreachable = Quota::Hosts(2);
+        strategy.lost_after = Span::from_secs(1);
+    });
+    let first = operator.begin(&patient, "1.0").await.unwrap();
+    operator.follow(&first).await;
+    for (host, identity) in away {
+        world.close_gate(host);
+        agents.push(Agent::start(site, world, host, &identity));
+    }
+    in_contact(site, 3).await;
+    assert_eq!(started(&mut operator, "r2").await.kind, catch_up("r1"));
+    eventually("one of them is under way", async || {
+        (world.executions("web2").len() + world.executions("web3").len() > 1).then_some(())
+    })
+    .await;
+    agents
+}
+
+/// Begins a rollout while hosts follow, and sees it to its end.
+async fn in_between(site: &Site, world: &World, manifest: &Manifest) -> Vec<String> {
+    let mut operator = site.operator();
+    let mut other = site.operator();
+    let open = async {
+        eventually("what is under way is told to end", async || {
+            matches!(other.look("r2").await.state, State::Ending(_) | State::Ended(_)).then_some(())
+        })
+        .await;
+        world.open_gate("web2");
+        world.open_gate("web3");
+    };
+    let (begun, ()) = tokio::join!(operator.begin(manifest, "2.0"), open);
+    assert_eq!(begun.unwrap(), "r3");
+    let (_, report) = operator.follow("r3").await;
+    assert_eq!(report.state, State::Ended(dv_types::record::Verdict::Succeeded));
+    report.hosts.into_iter().map(|host| host.name.to_string()).collect()
+}
+
+#[tokio::test]
+async fn a_person_s_rollout_does_not_wait_for_late_hosts_and_takes_them_along() {
+    let mut site = Site::new();
+    let _running = site.start().await;
+    let world = World::default();
+    let _agents = following(&site, &world).await;
+    let hosts = in_between(&site, &world, &careful()).await;
+    assert_eq!(hosts.len(), 3, "{hosts:?}");
+    assert_eq!(world.versions(), ["2.0"; 3]);
+    world.nothing_ran_twice();
+    let mut operator = site.operator();
+    let next = operator.begin(&careful(), "3.0").await.unwrap();
+    assert_eq!(next, "r4", "nobody follows any more");
+}
+
+#[tokio::test]
+async fn late_hosts_that_a_rollout_does_not_take_along_follow_after_it() {
+    let mut site = Site::new();
+    let _running = site.start().await;
+    let world = World::default();
+    let _agents = following(&site, &world).await;
+    let mut only = careful();
+    only.hosts.labels.clear();
+    only.hosts.names = vec!["web1".parse().unwrap()];
+    let hosts = in_between(&site, &world, &only).await;
+    assert_eq!(hosts, ["web1"]);
+    let mut operator = site.operator();
+    assert_eq!(started(&mut operator, "r4").await.kind, catch_up("r1"));
+    let (_, report) = operator.follow("r4").await;
+    assert_eq!(report.hosts.len(), 2, "also the one that it was in the middle of");
+    assert_eq!(world.versions(), ["2.0", "1.0", "1.0"]);
+}

@@ -205,6 +205,7 @@ fn largest() -> Report {
         monitor: Vec::new(),
         waiting: Vec::new(),
         rollback: false,
+        made_way: false,
         reversed_by: None,
     }
 }

@@ -31,6 +31,7 @@ pub(crate) async fn run(client: &Client, said: Said, verb: Verb, output: &Output
         Verb::Resume => "goes on".to_owned(),
         Verb::Promote => "goes on to the hosts after the canary".to_owned(),
         Verb::Abort => "ends here; every host stays as it is".to_owned(),
+        Verb::MakeWay => "makes way for a rollout of its service".to_owned(),
         Verb::Rollback => "ends here, and its hosts are taken back".to_owned(),
         Verb::Retry { host } => format!("tries {host} again"),
         Verb::Skip { host } => format!("leaves {host} out"),

@@ -217,13 +217,18 @@ impl<'p> Fold<'p> {
             Verb::Retry { host } => {
                 self.ends.remove(host);
             }
-            Verb::Pause | Verb::Resume | Verb::Promote | Verb::Abort | Verb::Rollback => {}
+            Verb::Pause
+            | Verb::Resume
+            | Verb::Promote
+            | Verb::Abort
+            | Verb::MakeWay
+            | Verb::Rollback => {}
         }
         let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
         let said = format!("{by} said: {verb}{reason}");
         let open = self.pauses.last().filter(|pause| pause.ended.is_none());
         let ends = open.is_some_and(|pause| match (verb, &pause.why) {
-            (Verb::Resume, Some(_)) | (Verb::Abort | Verb::Rollback, _) => true,
+            (Verb::Resume, Some(_)) | (Verb::Abort | Verb::MakeWay | Verb::Rollback, _) => true,
             (Verb::Promote, None) => true,
             (Verb::Override { gate }, Some(PauseWhy::Gate { gate: asked, .. })) => gate == asked,
             (Verb::Resolve { once, .. }, Some(PauseWhy::OnceUnknown { once: asked, .. })) => {

@@ -157,6 +157,7 @@ pub(crate) fn report(id: RolloutId, plan: &Plan, state: State, phases: &[Phase])
         hosts,
         waiting: if ended { Vec::new() } else { vec![WaitingOn::Coordinator] },
         rollback: false,
+        made_way: false,
         reversed_by: None,
         gates: Vec::new(),
         once: Vec::new(),

@@ -341,6 +341,8 @@ pub enum Verb {
     Promote,
     /// End it here: give up what is under way, command nothing more, leave every host as it is.
     Abort,
+    /// A catch-up ends here: a rollout of its service comes, which takes its hosts along. Said by dv, not by a person.
+    MakeWay,
     /// End it here, and take every touched host back.
     Rollback,
     /// Try a host again from its first operation.
@@ -374,6 +376,7 @@ impl fmt::Display for Verb {
             Self::Resume => f.write_str("resume"),
             Self::Promote => f.write_str("promote"),
             Self::Abort => f.write_str("abort"),
+            Self::MakeWay => f.write_str("make way"),
             Self::Rollback => f.write_str("rollback"),
             Self::Retry { host } => write!(f, "retry {host}"),
             Self::Skip { host } => write!(f, "skip {host}"),

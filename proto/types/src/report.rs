@@ -59,6 +59,9 @@ pub struct Report {
     pub waiting: Vec<WaitingOn>,
     /// Whether a rollback of it follows, or followed, by itself.
     pub rollback: bool,
+    /// Whether it ended for a later rollout of its service: the hosts that it did not come to still follow.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub made_way: bool,
     /// The rollout that takes this one back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reversed_by: Option<RolloutId>,

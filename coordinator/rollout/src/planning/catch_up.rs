@@ -12,8 +12,8 @@ use super::{
 };
 use crate::Rollout;
 
-/// The plan that does on `hosts` what `of` would have done on them, one at a time. Hosts that `of` never had join it, if it
-/// brought a version out.
+/// The plan that does on `hosts` what `of` would have done on them, as many at once as it had. Hosts that `of` never had
+/// join it, if it brought a version out.
 #[must_use]
 pub fn catch_up(of: &Rollout, hosts: &[HostName]) -> Plan {
     let plan = &of.plan;
@@ -28,7 +28,7 @@ pub fn catch_up(of: &Rollout, hosts: &[HostName]) -> Plan {
     let strategy = Strategy {
         canary: Quota::Hosts(0),
         batches: None,
-        max_parallel: Some(Quota::Hosts(1)),
+        max_parallel: Some(Quota::Hosts(at_once(plan, hosts.len() as u32))),
         max_unreachable: Quota::Percent(100),
         min_available: Quota::Hosts(0),
         on_failure: match plan.kind {
@@ -53,6 +53,17 @@ pub fn catch_up(of: &Rollout, hosts: &[HostName]) -> Plan {
         notes: Vec::new(),
         ..Plan::clone(plan)
     }
+}
+
+/// As many as the plan took at once, of its own hosts or of these if they are more. The others are taken to serve, and as
+/// many of them are left as the service needs.
+fn at_once(plan: &Plan, hosts: u32) -> u32 {
+    let fleet = hosts.max(plan.hosts.len() as u32);
+    let strategy = &plan.manifest.strategy;
+    let widest = plan.waves.iter().map(|wave| wave.max_parallel).max().unwrap_or(1);
+    let parallel = strategy.max_parallel.map_or(widest, |quota| quota.round_down(fleet));
+    let spare = fleet.saturating_sub(strategy.min_available.round_up(fleet));
+    parallel.min(spare).max(1)
 }
 
 /// A host of which nothing is known to go back to.

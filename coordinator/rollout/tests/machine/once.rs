@@ -646,3 +646,32 @@ fn catch_up_plans_have_the_gates_and_the_smoke_test_of_it() {
     late.run(done);
     assert_eq!(late.report().state, State::Ended(Verdict::Succeeded));
 }
+
+#[test]
+fn late_hosts_follow_as_many_at_once_as_their_rollout_had() {
+    let at_once = |strategy: Value, late: &[usize]| {
+        let of = World::unstarted(plan_of(&strategy, json!([compose()]), json!({}), 8)).rollout;
+        let late: Vec<_> = late.iter().map(|n| host(*n)).collect();
+        dv_rollout::planning::catch_up(&of, &late).waves[0].max_parallel
+    };
+    assert_eq!(at_once(json!({}), &[1, 2, 3]), 1);
+    assert_eq!(at_once(json!({ "max_parallel": 4 }), &[1, 2, 3, 4, 5]), 4);
+    // A part of the service, not of those who are late.
+    assert_eq!(at_once(json!({ "max_parallel": "50%" }), &[1, 2, 3, 4, 5]), 4);
+    assert_eq!(at_once(json!({ "max_parallel": "50%" }), &[1, 2]), 2);
+    assert_eq!(at_once(json!({ "max_parallel": 4, "min_available": 6 }), &[1, 2, 3, 4]), 2);
+    // New hosts, more than there were.
+    let new: Vec<_> = (11..31).collect();
+    assert_eq!(at_once(json!({ "max_parallel": "50%" }), &new), 10);
+}
+
+#[test]
+fn only_a_catch_up_makes_way() {
+    let mut world = World::new(plan_of(&json!({}), json!([compose()]), json!({}), 3));
+    world.operator(Verb::MakeWay).unwrap_err();
+    let mut late = World::new(dv_rollout::planning::catch_up(&world.rollout, &[host(1), host(2)]));
+    late.operator(Verb::MakeWay).unwrap();
+    late.run(done);
+    let report = late.report();
+    assert_eq!((report.state, report.made_way), (State::Ended(Verdict::Aborted), true));
+}

@@ -204,7 +204,9 @@ impl Seen {
             // Whatever it paused for still holds, and is found again.
             Verb::Resolve { .. } => self.stopped = None,
             Verb::Promote => self.promoted = true,
-            Verb::Abort | Verb::Rollback => self.stopped = Some(format!("a person said {verb}")),
+            Verb::Abort | Verb::MakeWay | Verb::Rollback => {
+                self.stopped = Some(format!("somebody said {verb}"));
+            }
             Verb::Retry { host } => {
                 self.failed.remove(host);
                 self.settled.remove(host);
