@@ -4,6 +4,8 @@ mod fit;
 mod queue;
 mod unwritten;
 
+pub(crate) use fit::short;
+
 use std::{
     collections::BTreeMap,
     io,

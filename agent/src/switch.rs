@@ -3,12 +3,13 @@
 
 mod clock;
 mod earlier;
+mod file;
 mod firing;
 
 use std::{
     collections::BTreeMap,
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -22,6 +23,7 @@ pub(crate) use firing::watch;
 
 use crate::{durable, ledger::Mark, operations::Attempt, ports::Disk};
 use clock::Moment;
+use file::Change;
 
 /// How long it is known that a switch has fired: as long as the ledger knows outcomes.
 const KEPT: Span = Span::from_secs(7 * 86_400);
@@ -38,6 +40,9 @@ struct Switch {
     until_since_boot: Span,
     revert: Vec<Operation>,
     state: State,
+    /// Where in its file the next line goes; nothing where there is no room for one.
+    #[serde(skip)]
+    end: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,8 +139,9 @@ impl Switches {
                 // Not yet renamed when the agent died: it never happened.
                 durable::remove(&*disk, &path)?;
             } else if let Some(id) = name.strip_suffix(".json").and_then(|n| n.parse().ok()) {
-                match read(&*disk, &path) {
-                    Ok(switch) => {
+                match file::read(&*disk, &path) {
+                    Ok((mut switch, end)) => {
+                        switch.end = end;
                         all.insert(id, switch);
                     }
                     Err(why) => tracing::error!(
@@ -155,6 +161,7 @@ impl Switches {
         };
         let switches = Self { inner: Arc::new(inner) };
         switches.prune();
+        switches.make_room();
         Ok(switches)
     }
 
@@ -211,11 +218,12 @@ impl Switches {
                 until_since_boot: now.since_boot.plus(within),
                 revert,
                 state: State::Armed,
+                end: None,
             };
             let until = switch.until;
             let subjects: Vec<_> = switch.revert.iter().flat_map(Operation::subjects).collect();
             // First the new one: a host with two ways back is better off than one with none.
-            switches.write(&switch)?;
+            switches.write(switch)?;
             if let Err(error) = switches.clear_others(command.rollout, &subjects, &now) {
                 // What is said not to be armed must not fire.
                 switches.remove(command.rollout)?;
@@ -294,31 +302,52 @@ impl Switches {
     async fn fire(&self, rollout: RolloutId) -> io::Result<Option<Switch>> {
         self.with(move |switches| {
             let now = switches.now();
-            let Some(mut switch) = switches.get(rollout) else { return Ok(None) };
-            if !switch.is_firing(&now) {
-                return Ok(None);
+            let Some(switch) = switches.get(rollout) else { return Ok(None) };
+            match switch.state {
+                _ if !switch.is_firing(&now) => Ok(None),
+                State::Armed => switches.add(switch, Change::Firing(now.wall)).map(Some),
+                _ => Ok(Some(switch)),
             }
-            if switch.state == State::Armed {
-                switch.state = State::Firing { at: now.wall, results: Vec::new(), begun: None };
-                switches.write(&switch)?;
-            }
-            Ok(Some(switch))
         })
         .await
     }
 
     /// The switch has come on.
-    async fn note(&self, switch: &Switch) -> io::Result<()> {
+    async fn note(&self, switch: &Switch, change: Change) -> io::Result<Switch> {
         let switch = switch.clone();
-        self.with(move |switches| switches.write(&switch)).await
+        self.with(move |switches| switches.add(switch, change)).await
     }
 
-    fn write(&self, switch: &Switch) -> io::Result<()> {
+    /// Writes a switch anew, with room for what may become of it.
+    fn write(&self, mut switch: Switch) -> io::Result<Switch> {
         let rollout = switch.command.rollout;
-        let text = serde_json::to_vec(switch).expect("a switch is plain data with text keys");
-        durable::write(self.disk(), &self.path(rollout), &text, 0o600)?;
+        switch.end = Some(file::write(self.disk(), &self.path(rollout), &switch)?);
         self.all().insert(rollout, switch.clone());
-        Ok(())
+        Ok(switch)
+    }
+
+    /// Brings a switch on: first in its file.
+    fn add(&self, mut switch: Switch, change: Change) -> io::Result<Switch> {
+        let rollout = switch.command.rollout;
+        let Some(end) = switch.end else {
+            switch.take(change);
+            return self.write(switch);
+        };
+        switch.end = Some(file::add(self.disk(), &self.path(rollout), end, &change)?);
+        switch.take(change);
+        self.all().insert(rollout, switch.clone());
+        Ok(switch)
+    }
+
+    /// Makes room in the files of an earlier version.
+    fn make_room(&self) {
+        let without: Vec<_> = self.all().values().filter(|s| s.end.is_none()).cloned().collect();
+        for switch in without {
+            let rollout = switch.command.rollout;
+            if let Err(error) = self.write(switch) {
+                tracing::warn!(%rollout, %error, "a dead-man's switch has no room in its file: it can't fire while the disk is full");
+            }
+        }
     }
 
     fn remove(&self, rollout: RolloutId) -> io::Result<()> {
@@ -359,16 +388,6 @@ impl Switches {
 
     fn all(&self) -> MutexGuard<'_, BTreeMap<RolloutId, Switch>> {
         self.inner.all.lock().expect("no panic under this lock")
-    }
-}
-
-fn read(disk: &dyn Disk, path: &Path) -> Result<Switch, String> {
-    let text = disk.read(path).map_err(|e| e.to_string())?;
-    let switch: Switch = serde_json::from_slice(&text).map_err(|e| e.to_string())?;
-    if path.file_stem().is_some_and(|s| s == switch.command.rollout.to_string().as_str()) {
-        Ok(switch)
-    } else {
-        Err(format!("it is of {}", switch.command.rollout))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -26,6 +26,10 @@ impl Disk for HostDisk {
 
     fn create(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?.write_all(bytes)
+    }
+
+    fn overwrite(&self, path: &Path, at: u64, bytes: &[u8]) -> io::Result<()> {
+        OpenOptions::new().write(true).open(path)?.write_all_at(bytes, at)
     }
 
     fn sync(&self, path: &Path) -> io::Result<()> {

@@ -18,6 +18,9 @@ pub trait Disk: Send + Sync {
     /// Writes a new file of this mode. An error if there is one already.
     fn create(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()>;
 
+    /// Writes over what is in a file already. That needs no room on the disk.
+    fn overwrite(&self, path: &Path, at: u64, bytes: &[u8]) -> io::Result<()>;
+
     /// Brings a file, or the names in a directory, to where a power cut does not reach it.
     fn sync(&self, path: &Path) -> io::Result<()>;
 

@@ -15,13 +15,7 @@ const CUT: char = '…';
 
 /// The same outcome: long texts lose their end, and the output as much of its beginning as is needed.
 pub(super) fn fitted(mut outcome: Outcome) -> Outcome {
-    match &mut outcome.result {
-        OpResult::Failed(why)
-        | OpResult::TimedOut(why)
-        | OpResult::Refused(why)
-        | OpResult::Unknown(why) => shorten(why),
-        OpResult::Done | OpResult::Cancelled => {}
-    }
+    outcome.result = short(outcome.result);
     match &mut outcome.evidence {
         Some(Evidence::Unit { job, active, sub, .. }) => {
             [job, active, sub].into_iter().for_each(shorten);
@@ -59,6 +53,18 @@ fn kept<T: Serialize>(all: &[T]) -> usize {
         size <= LIST
     };
     all.iter().take_while(fits).count()
+}
+
+/// The same result, in not much more than a KiB.
+pub(crate) fn short(mut result: OpResult) -> OpResult {
+    match &mut result {
+        OpResult::Failed(why)
+        | OpResult::TimedOut(why)
+        | OpResult::Refused(why)
+        | OpResult::Unknown(why) => shorten(why),
+        OpResult::Done | OpResult::Cancelled => {}
+    }
+    result
 }
 
 fn shorten(text: &mut String) {

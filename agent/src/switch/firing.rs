@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use dv_types::{OpResult, Operation};
 use tokio_util::sync::CancellationToken;
 
-use super::{Begun, State, Switch, Switches};
+use super::{Begun, Change, State, Switch, Switches};
 use crate::{
     ledger::Mark,
     operations::{self, Context, Halt},
@@ -58,18 +58,17 @@ async fn go_back(runner: &Arc<Runner>, mut switch: Switch) {
     runner.call_off_all_of(rollout);
     // Nothing else changes the host meanwhile.
     let _alone = runner.gate.write().await;
-    while let State::Firing { at, results, begun } = &switch.state {
-        let (at, mut results, begun) = (*at, results.clone(), begun.clone());
-        let Some(operation) = switch.revert.get(results.len()).cloned() else {
-            switch.state = State::Reverted { at, results };
-            note(&runner.switches, &switch).await;
-            break;
+    while let State::Firing { results, begun, .. } = &switch.state {
+        let begun = begun.clone();
+        let change = match switch.revert.get(results.len()).cloned() {
+            None => Change::Reverted {},
+            Some(operation) => {
+                let result = one(runner, &mut switch, &operation, begun).await;
+                tracing::warn!(%rollout, %operation, %result, "on the way back");
+                Change::ended(result)
+            }
         };
-        let result = one(runner, &mut switch, &operation, begun).await;
-        tracing::warn!(%rollout, %operation, %result, "on the way back");
-        results.push(result);
-        switch.state = State::Firing { at, results, begun: None };
-        note(&runner.switches, &switch).await;
+        note(&runner.switches, &mut switch, change).await;
     }
 }
 
@@ -92,10 +91,7 @@ async fn one(
             None => {
                 let mark = operations::mark(operation, &context).await?;
                 context.mark = mark.clone();
-                if let State::Firing { begun, .. } = &mut switch.state {
-                    *begun = Some(Begun { mark });
-                }
-                note(&runner.switches, switch).await;
+                note(&runner.switches, switch, Change::Begun(Begun { mark })).await;
             }
         }
         Ok::<_, Halt>(context)
@@ -128,9 +124,16 @@ async fn settle(operation: &Operation, context: &Context, begun: Begun) -> Resul
     }
 }
 
-async fn note(switches: &Switches, switch: &Switch) {
-    while let Err(error) = switches.note(switch).await {
-        tracing::error!(%error, "how far the way back has come can't be written; trying again");
-        tokio::time::sleep(DISK_PAUSE).await;
+/// There is room for it: what does not take it is a broken disk. The host is still kept for the way back alone, as nothing
+/// else could be written down either.
+async fn note(switches: &Switches, switch: &mut Switch, change: Change) {
+    loop {
+        match switches.note(switch, change.clone()).await {
+            Ok(noted) => return *switch = noted,
+            Err(error) => {
+                tracing::error!(%error, "how far the way back has come can't be written; trying again");
+                tokio::time::sleep(DISK_PAUSE).await;
+            }
+        }
     }
 }

@@ -194,9 +194,9 @@ async fn what_nobody_knows_after_a_crash_is_said_and_the_rest_is_done() {
     };
     agent.ask("r1-1", arm(vec![run, start("a")])).await;
     let mut switch = agent.runner.switches.get(RolloutId(1)).unwrap();
-    switch.state =
-        State::Firing { at: host.wall(), results: Vec::new(), begun: Some(Begun { mark: None }) };
-    agent.runner.switches.note(&switch).await.unwrap();
+    for change in [Change::Firing(host.wall()), Change::Begun(Begun { mark: None })] {
+        switch = agent.runner.switches.note(&switch, change).await.unwrap();
+    }
     drop(agent);
     let mut agent = host.start();
     let outcome = agent.ask("r1-2", Operation::Confirm).await;
@@ -535,4 +535,50 @@ fn a_damaged_file_hurts_no_other() {
     .unwrap();
     assert!(switches.all().is_empty());
     assert!(directory.join("r1.json").exists() && !directory.join("r3.json.tmp").exists());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_goes_back_on_a_full_disk_also_when_its_agent_dies_in_the_middle() {
+    let host = Host::new();
+    let mut agent = host.start();
+    agent.ask("r1-1", arm(vec![restart("a"), restart("b"), start("c")])).await;
+    host.fill(true);
+    host.stick("before restart b.service");
+    sleep(61).await;
+    assert_eq!(host.did(), ["restart a.service"]);
+    // What has happened is on record: it does not happen again.
+    drop(agent);
+    host.stick("");
+    let agent = host.start();
+    sleep(10).await;
+    let all = ["restart a.service", "restart b.service", "start c.service"];
+    assert_eq!(host.did(), all);
+    drop(agent);
+    let mut agent = host.start();
+    sleep(10).await;
+    assert!(went_back(&agent.ask("r1-2", Operation::Confirm).await));
+    assert_eq!(host.did(), all);
+    // Nothing new is armed where there is no room for all of it.
+    let refused = agent.ask("r2-1", arm(vec![restart("a")])).await;
+    assert!(matches!(refused.result, OpResult::Refused(_)), "{refused:?}");
+    host.fill(false);
+    assert_eq!(agent.ask("r2-2", arm(vec![restart("a")])).await.result, OpResult::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_that_an_earlier_version_armed_is_given_room() {
+    let host = Host::new();
+    let mut agent = host.start();
+    agent.ask("r1-1", arm(vec![restart("a"), start("b")])).await;
+    drop(agent);
+    // Its whole file was one document, and was written anew each time.
+    let file = host.config.switches_dir().join("r1.json");
+    let mut text = fs::read(&file).unwrap();
+    text.truncate(text.iter().position(|byte| *byte == b'\n').unwrap());
+    fs::write(&file, text).unwrap();
+    let mut agent = host.start();
+    host.fill(true);
+    sleep(61).await;
+    assert_eq!(host.did(), ["restart a.service", "start b.service"]);
+    assert!(went_back(&agent.ask("r1-2", Operation::Confirm).await));
 }

@@ -2,10 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs, io,
     os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use dv_proto::v1::{FromAgent, Heartbeat, from_agent::Message};
@@ -16,13 +20,14 @@ use tokio::{sync::Notify, task::JoinHandle, time::Instant};
 
 use super::id;
 use crate::{
+    adapter::disk::HostDisk,
     config::Config,
     ledger::Ledger,
     notify::Status,
     operations::testing,
     outbox::Outbox,
     policy::Policy,
-    ports::{Ports, UnitState, Units, UnitsError},
+    ports::{Disk, Ports, UnitState, Units, UnitsError},
     runner::Runner,
     switch::{self, Clock, Moment, Switches},
 };
@@ -43,6 +48,55 @@ pub(super) fn start(name: &str) -> Operation {
 pub(super) fn moment(since: Span) -> Moment {
     let began: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
     Moment { wall: since.after(began), boot: "boot 1".into(), since_boot: since }
+}
+
+/// The host's disk, which takes nothing more when it is full.
+#[derive(Clone, Default)]
+struct Filling(Arc<AtomicBool>);
+
+impl Disk for Filling {
+    fn create(&self, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+        match self.0.load(Ordering::SeqCst) {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => HostDisk.create(path, bytes, mode),
+        }
+    }
+
+    fn overwrite(&self, path: &Path, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let grows = at + bytes.len() as u64 > path.metadata()?.len();
+        match self.0.load(Ordering::SeqCst) && grows {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => HostDisk.overwrite(path, at, bytes),
+        }
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        HostDisk.read(path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
+        HostDisk.list(directory)
+    }
+
+    fn sync(&self, path: &Path) -> io::Result<()> {
+        HostDisk.sync(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        HostDisk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        HostDisk.remove(path)
+    }
+
+    fn private_directory(&self, path: &Path) -> io::Result<()> {
+        HostDisk.private_directory(path)
+    }
+
+    fn apart(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
+        HostDisk.apart(work)
+    }
 }
 
 #[derive(Default)]
@@ -113,6 +167,7 @@ pub(super) struct Host {
     _dir: TempDir,
     pub(super) config: Config,
     systemd: Systemd,
+    disk: Filling,
     clocks: Arc<Mutex<Clocks>>,
     clock: Clock,
 }
@@ -146,7 +201,8 @@ impl Host {
                 since_boot: (now - clocks.booted).into(),
             }
         });
-        let host = Self { _dir: dir, config, systemd: Systemd::default(), clocks, clock };
+        let (systemd, disk) = Default::default();
+        let host = Self { _dir: dir, config, systemd, disk, clocks, clock };
         host.allow("units: [a.service, b.service, c.service]\ncommands: [[/bin/x]]");
         host
     }
@@ -160,7 +216,8 @@ impl Host {
         let units: Arc<dyn Units> = Arc::new(self.systemd.clone());
         let (policy, units) = (self.config.policy.clone(), Arc::new(move || Arc::clone(&units)));
         let policy = Arc::new(move || Policy::load(&policy, true));
-        let ports = Ports { units, policy, ..testing::no_ports() };
+        let disk = Arc::new(self.disk.clone());
+        let ports = Ports { units, policy, disk, ..testing::no_ports() };
         let ledger =
             Ledger::open(Arc::clone(&ports.disk), self.config.ledger_dir(), self.wall()).unwrap();
         let switches =
@@ -191,6 +248,11 @@ impl Host {
     /// What was done to units.
     pub(super) fn did(&self) -> Vec<String> {
         self.systemd.manager.lock().unwrap().did.clone()
+    }
+
+    /// From now on its disk takes nothing more, or does again.
+    pub(super) fn fill(&self, full: bool) {
+        self.disk.0.store(full, Ordering::SeqCst);
     }
 
     /// The files of switches.

@@ -46,6 +46,19 @@ struct Content {
 struct File {
     bytes: Vec<u8>,
     synced: bool,
+    /// What was written over, and where, since it was synced; the last at the end.
+    over: Vec<(usize, Vec<u8>)>,
+}
+
+impl File {
+    /// What a power cut leaves for certain.
+    fn kept(&self) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        for (at, old) in self.over.iter().rev() {
+            bytes[*at..at + old.len()].copy_from_slice(old);
+        }
+        bytes
+    }
 }
 
 impl SimDisk {
@@ -106,6 +119,13 @@ impl SimDisk {
             file.bytes.truncate(if content.chance.coin() { length } else { 0 });
             file.synced = true;
         }
+        for file in content.files.values_mut() {
+            for (at, old) in std::mem::take(&mut file.over).into_iter().rev() {
+                // Some of it had reached the disk.
+                let reached = content.chance.between(0, old.len() as u64) as usize;
+                file.bytes[at + reached..at + old.len()].copy_from_slice(&old[reached..]);
+            }
+        }
     }
 
     /// Whether it is full, or was a moment ago: what it did not take is not yet tried again.
@@ -118,7 +138,7 @@ impl SimDisk {
     pub(crate) fn durable(&self, path: &Path) -> Option<Vec<u8>> {
         let content = self.content();
         let file = content.files.get(content.kept.get(path)?)?;
-        file.synced.then(|| file.bytes.clone())
+        file.synced.then(|| file.kept())
     }
 }
 
@@ -158,8 +178,27 @@ impl Disk for SimDisk {
         }
         content.next += 1;
         let number = content.next;
-        content.files.insert(number, File { bytes: bytes.to_vec(), synced: false });
+        content
+            .files
+            .insert(number, File { bytes: bytes.to_vec(), synced: false, over: Vec::new() });
         content.rename(path, Some(number));
+        Ok(())
+    }
+
+    fn overwrite(&self, path: &Path, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut content = self.content();
+        let number = *content.seen.get(path).ok_or_else(missing)?;
+        let full = content.full;
+        let file = content.files.get_mut(&number).ok_or_else(missing)?;
+        let (at, end) = (at as usize, at as usize + bytes.len());
+        if end > file.bytes.len() {
+            if full {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            file.bytes.resize(end, 0);
+        }
+        file.over.push((at, file.bytes[at..end].to_vec()));
+        file.bytes[at..end].copy_from_slice(bytes);
         Ok(())
     }
 
@@ -169,6 +208,7 @@ impl Disk for SimDisk {
         if let Some(number) = content.seen.get(path) {
             if let Some(file) = content.files.get_mut(number) {
                 file.synced = true;
+                file.over.clear();
             }
             return Ok(());
         }

@@ -63,11 +63,10 @@ impl Effects {
             visible(&operation).iter().any(|seen| seen == what).then_some((path, entry, operation))
         });
         let fires = || {
-            read_all(host, SWITCHES).iter().any(|(_, switch)| {
+            switches(host).iter().any(|(switch, firing)| {
                 let revert = serde_json::from_value::<Vec<Operation>>(switch["revert"].clone());
-                let firing = switch["state"].get("firing").is_some();
                 let revert = revert.unwrap_or_default();
-                firing && revert.iter().flat_map(visible).any(|seen| seen == what)
+                *firing && revert.iter().flat_map(visible).any(|seen| seen == what)
             })
         };
         // The newest: an older one may have been called off a moment ago.
@@ -108,6 +107,21 @@ impl Effects {
 
 fn number(entry: &Value) -> Option<CommandId> {
     entry["id"].as_str()?.parse().ok()
+}
+
+/// Every dead-man's switch of a host, and whether it fires: the lines after its own say so.
+fn switches(host: &Host) -> Vec<(Value, bool)> {
+    let files = host.disk.list(SWITCHES.as_ref()).unwrap_or_default();
+    let read = |path: std::path::PathBuf| {
+        let text = host.disk.read(&path).ok()?;
+        let mut lines = text.split(|byte| *byte == b'\n');
+        let switch = serde_json::from_slice(lines.next()?).ok()?;
+        let changes: Vec<Value> =
+            lines.map_while(|line| serde_json::from_slice(line).ok()).collect();
+        let has = |change: &str| changes.iter().any(|known| known.get(change).is_some());
+        Some((switch, has("firing") && !has("reverted")))
+    };
+    files.into_iter().filter_map(read).collect()
 }
 
 /// Every document in a directory of a host's disk.
