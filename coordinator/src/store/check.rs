@@ -1,14 +1,18 @@
 //! Reads everything that is kept, and says what is damaged.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use dv_rollout::Rollout;
-use dv_types::{Epoch, Outcome, Plan, Record, Release, Report, RolloutId, plan::Wish};
+use dv_types::{Epoch, Outcome, Plan, Release, Report, RolloutId, plan::Wish};
 use futures_util::TryStreamExt as _;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::{
-    BadMark, Dropped, Header, HostRecord, Key, OperatorRecord, ReleaseRecord, TokenRecord,
+    BadMark, Dropped, Header, HostRecord, Key, OperatorRecord, ReleaseRecord, TokenRecord, bundle,
     value::decode,
 };
 use crate::ports::{Store, StoreError};
@@ -104,8 +108,8 @@ async fn rollout(
     loop {
         let page = store.scan(Key::records(id), after.take(), PAGE).await?;
         for (key, value) in &page {
-            match decode::<Record>(key, value) {
-                Ok(record) => records.push(record),
+            match bundle::records(key, value) {
+                Ok(bundle) => records.extend(bundle),
                 // The first look has said so.
                 Err(_) => return Ok(()),
             }
@@ -173,7 +177,7 @@ struct Known {
     active: Vec<(String, RolloutId)>,
     next: Option<RolloutId>,
     /// Rollouts with records.
-    journals: BTreeMap<RolloutId, u64>,
+    journals: BTreeSet<RolloutId>,
 }
 
 impl Known {
@@ -193,11 +197,14 @@ impl Known {
                 Ok(())
             }
             "record" => {
-                let record: Record = decode(key, value).map_err(plain)?;
+                let records = bundle::records(key, value).map_err(plain)?;
                 let rollout = rest.first_chunk().map(|id| RolloutId(u64::from_be_bytes(*id)));
                 let rollout = rollout.ok_or_else(|| format!("{key}: nobody knows such a key"))?;
-                let last = self.journals.entry(rollout).or_default();
-                *last = record.number;
+                let first = records.first().map(|record| Key::record(rollout, record.number));
+                if first.as_ref() != Some(key) {
+                    return Err(format!("{key}: its first record is another one"));
+                }
+                self.journals.insert(rollout);
                 Ok(())
             }
             "active" => {
@@ -232,7 +239,7 @@ impl Known {
                 Some(_) => {}
             }
         }
-        for rollout in self.journals.keys().filter(|id| !self.headers.contains_key(id)) {
+        for rollout in self.journals.iter().filter(|id| !self.headers.contains_key(id)) {
             checked.damage.push(format!("{rollout}: there are records, and nothing says of what"));
         }
         let last = self.headers.keys().next_back();

@@ -2,7 +2,7 @@
 
 use dv_types::{Record, RolloutId};
 
-use super::{Header, Key, key::Place, value::decode};
+use super::{Header, Key, bundle, key::Place, value::decode};
 use crate::ports::StoreError;
 
 /// An entry that tells of a rollout, or another one.
@@ -10,8 +10,8 @@ use crate::ports::StoreError;
 pub enum Entry {
     /// A rollout.
     Header(Header),
-    /// One record of a rollout's journal.
-    Record(RolloutId, Record),
+    /// Records of a rollout's journal, one after the other.
+    Records(RolloutId, Vec<Record>),
     /// Something else.
     Other,
 }
@@ -21,7 +21,7 @@ impl Entry {
     pub fn read(key: &Key, value: &[u8]) -> Result<Self, StoreError> {
         Ok(match key.place() {
             Place::Header => Self::Header(decode(key, value)?),
-            Place::Record(rollout) => Self::Record(rollout, decode(key, value)?),
+            Place::Records(rollout) => Self::Records(rollout, bundle::records(key, value)?),
             Place::Other => Self::Other,
         })
     }

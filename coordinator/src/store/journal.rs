@@ -8,7 +8,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
 
 use super::{
-    BadMark, Batch, End, Header, HostRecord, Key, OperatorRecord, ReleaseRecord, TokenRecord, hash,
+    BadMark, Batch, End, Header, HostRecord, Key, OperatorRecord, ReleaseRecord, TokenRecord,
+    bundle, hash,
     keep::Lately,
     value::{decode, encode, encode_cut},
 };
@@ -157,9 +158,7 @@ impl Journal {
 
     fn with_records(&self, id: RolloutId, records: &[Record]) -> Result<Batch, StoreError> {
         let mut batch = self.batch()?;
-        for (place, record) in records.iter().enumerate() {
-            let key = Key::record(id, record.number);
-            let value = encode_cut(&key, record)?;
+        for (place, (key, value)) in bundle::encode(id, records)?.into_iter().enumerate() {
             // Their numbers have no gap: where the first is not there, none after it is.
             batch = if place == 0 { batch.create(key, value) } else { batch.put(key, value) };
         }
@@ -197,13 +196,26 @@ impl Journal {
 
     /// Records of a rollout, in order, those after number `after`; a page at a time.
     pub async fn records(&self, id: RolloutId, after: u64) -> Result<Vec<Record>, StoreError> {
-        let page = self.store.scan(Key::records(id), Some(Key::record(id, after)), PAGE).await?;
-        page.iter().map(|(key, value)| decode(key, value)).collect()
+        let start = bundle::start(id, after);
+        let page = self.store.scan(Key::records(id), Some(start), PAGE).await?;
+        let mut records = Vec::new();
+        for (key, value) in &page {
+            records.extend(bundle::records(key, value)?);
+        }
+        records.retain(|record| record.number > after);
+        Ok(records)
     }
 
     /// Every record of a rollout.
     pub async fn all_records(&self, id: RolloutId) -> Result<Vec<Record>, StoreError> {
-        self.all(Key::records(id)).await
+        let mut all = Vec::new();
+        loop {
+            let last = all.last().map_or(0, |record: &Record| record.number);
+            match self.records(id, last).await? {
+                page if page.is_empty() => return Ok(all),
+                page => all.extend(page),
+            }
+        }
     }
 
     /// The last report of a rollout that has ended.

@@ -11,7 +11,7 @@ pub struct Key(Vec<u8>);
 /// What is kept at a key.
 pub(super) enum Place {
     Header,
-    Record(RolloutId),
+    Records(RolloutId),
     Other,
 }
 
@@ -67,7 +67,7 @@ impl Key {
             rest.first_chunk().map(|bytes| RolloutId(u64::from_be_bytes(*bytes)))
         };
         match number(&Self::tree("record")) {
-            Some(rollout) => Place::Record(rollout),
+            Some(rollout) => Place::Records(rollout),
             None if number(&Self::headers()).is_some() => Place::Header,
             None => Place::Other,
         }
@@ -93,6 +93,7 @@ impl Key {
         Self::tree("record").number(rollout.0)
     }
 
+    /// Of the first record of an entry.
     pub(super) fn record(rollout: RolloutId, number: u64) -> Self {
         Self::records(rollout).number(number)
     }

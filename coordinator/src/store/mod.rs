@@ -11,6 +11,7 @@
 mod archive;
 mod backup;
 mod batch;
+mod bundle;
 mod check;
 mod documents;
 mod entry;

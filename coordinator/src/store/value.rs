@@ -9,8 +9,10 @@ use crate::{ports::StoreError, text::shortened};
 /// The most that a value may be. Larger things are documents: sled leaks what it can't keep inline.
 pub const LIMIT: usize = 16 * 1024;
 
-/// The form that this version writes, and the only one so far.
-const FORMAT: u8 = 1;
+/// One thing.
+const ONE: u8 = 1;
+/// Several records of a journal.
+pub(super) const RECORDS: u8 = 2;
 
 /// Bytes to which texts are cut, one after the other. No name of a thing is as long as the last.
 const CUTS: [usize; 4] = [2048, 1024, 512, 256];
@@ -18,7 +20,7 @@ const CUTS: [usize; 4] = [2048, 1024, 512, 256];
 const EACH: usize = 32;
 
 pub(super) fn encode<T: Serialize>(key: &Key, value: &T) -> Result<Vec<u8>, StoreError> {
-    let mut bytes = vec![FORMAT];
+    let mut bytes = vec![ONE];
     serde_json::to_writer(&mut bytes, value)
         .map_err(|why| StoreError::Failed(format!("{key} can't be written: {why}")))?;
     if bytes.len() > LIMIT {
@@ -60,13 +62,21 @@ fn cut(value: &mut Value, limit: usize) {
 }
 
 pub(super) fn decode<T: DeserializeOwned>(key: &Key, bytes: &[u8]) -> Result<T, StoreError> {
+    decode_as(ONE, key, bytes)
+}
+
+pub(super) fn decode_as<T: DeserializeOwned>(
+    format: u8,
+    key: &Key,
+    bytes: &[u8],
+) -> Result<T, StoreError> {
     let damaged = |why: String| StoreError::Damaged { what: key.to_string(), why };
     match bytes.split_first() {
-        Some((&FORMAT, json)) => {
+        Some((&found, json)) if found == format => {
             serde_json::from_slice(json).map_err(|why| damaged(why.to_string()))
         }
         Some((other, _)) => Err(damaged(format!(
-            "it is of format {other}, and this version knows {FORMAT}: use the version that wrote it, or a newer one"
+            "it is of format {other}, and this version knows {format}: use the version that wrote it, or a newer one"
         ))),
         None => Err(damaged("it is empty".to_owned())),
     }

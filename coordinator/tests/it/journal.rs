@@ -114,15 +114,62 @@ async fn long_journals_are_read_in_order() {
 }
 
 #[tokio::test]
+async fn a_journal_that_an_earlier_version_began_goes_on() {
+    on_both_stores(async |store| {
+        let id = RolloutId(7);
+        let records: Vec<_> = (1..=300).map(|n| record(n, Epoch(1))).collect();
+        // As it was: each record in an entry of its own, of the first format.
+        for record in &records[..100] {
+            let at = [&b"record/"[..], &7_u64.to_be_bytes(), &record.number.to_be_bytes()].concat();
+            let value = [&[1], serde_json::to_vec(record).unwrap().as_slice()].concat();
+            store.commit(Batch::default().put(Key::from_bytes(&at), value)).await.unwrap();
+        }
+        let journal = Journal::open(store, Timestamp::UNIX_EPOCH).await.unwrap();
+        journal.append(id, &records[100..103]).await.unwrap();
+        journal.append(id, &records[103..104]).await.unwrap();
+        journal.append(id, &records[104..]).await.unwrap();
+        assert_eq!(journal.all_records(id).await.unwrap(), records);
+        for after in 0..=300 {
+            let rest = journal.records(id, after).await.unwrap();
+            assert_eq!(rest, records[after as usize..], "after {after}");
+        }
+        let again = journal.append(id, &records[100..]).await;
+        assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn records_that_are_made_together_are_few_entries_that_are_not_large() {
+    let store = MemoryStore::default();
+    let kept: Arc<dyn Store> = Arc::new(store.clone());
+    let journal = Journal::open(kept, Timestamp::UNIX_EPOCH).await.unwrap();
+    let host = HostName::new("web1").unwrap();
+    let told = |n: u64| {
+        let why = "x".repeat(if n.is_multiple_of(50) { 10_000 } else { n as usize % 700 });
+        let fact = Fact::HostFailed { host: host.clone(), why };
+        Record { fact, ..record(n, Epoch(1)) }
+    };
+    let records: Vec<_> = (1..=1000).map(told).collect();
+    journal.append(RolloutId(1), &records).await.unwrap();
+    assert_eq!(journal.all_records(RolloutId(1)).await.unwrap(), records);
+    let entries = store.scan(Key::from_bytes(b"record/"), None, 1000).await.unwrap();
+    assert!(entries.len() < 250, "{}", entries.len());
+    let large = entries.iter().filter(|(_, value)| value.len() > 4096);
+    assert_eq!(large.count(), 1000 / 50, "one record that is large is alone");
+}
+
+#[tokio::test]
 async fn a_record_that_is_too_large_loses_the_end_of_its_texts() {
     on_both_stores(async |store| {
         let journal = Journal::open(store, Timestamp::UNIX_EPOCH).await.unwrap();
         let host = HostName::new("web1").unwrap();
         let mut large = record(2, Epoch(1));
         large.fact = Fact::HostFailed { host: host.clone(), why: "x".repeat(VALUE_LIMIT) };
-        journal.append(RolloutId(1), &[record(1, Epoch(1)), large]).await.unwrap();
+        let records = [record(1, Epoch(1)), large, record(3, Epoch(1))];
+        journal.append(RolloutId(1), &records).await.unwrap();
         let records = journal.all_records(RolloutId(1)).await.unwrap();
-        assert_eq!(records.len(), 2);
+        assert_eq!(records.len(), 3);
         let Fact::HostFailed { host: kept, why } = &records[1].fact else { panic!() };
         assert_eq!(*kept, host);
         assert!(why.starts_with("xxx") && why.ends_with('…') && why.len() > 1000, "{why}");

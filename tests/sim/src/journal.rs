@@ -28,13 +28,15 @@ pub(crate) async fn written(world: &Arc<World>, kept: &MemoryStore, number: u32,
                 });
                 world.check(|watch| watch.header(&header, plan));
             }
-            Entry::Record(rollout, record) => {
-                world.tell(|| {
-                    let (epoch, n) = (record.epoch, record.number);
-                    let fact = serde_json::to_string(&record.fact).unwrap_or_default();
-                    format!("journal     {rollout} #{n} (epoch {epoch}) {fact}")
-                });
-                world.check(|watch| watch.record(rollout, &record));
+            Entry::Records(rollout, records) => {
+                for record in records {
+                    world.tell(|| {
+                        let (epoch, n) = (record.epoch, record.number);
+                        let fact = serde_json::to_string(&record.fact).unwrap_or_default();
+                        format!("journal     {rollout} #{n} (epoch {epoch}) {fact}")
+                    });
+                    world.check(|watch| watch.record(rollout, &record));
+                }
             }
             Entry::Other => {
                 if let Some((command, host)) = late(write.key.as_bytes()) {
