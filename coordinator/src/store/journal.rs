@@ -198,8 +198,11 @@ impl Journal {
     pub async fn records(&self, id: RolloutId, after: u64) -> Result<Vec<Record>, StoreError> {
         let start = bundle::start(id, after);
         let page = self.store.scan(Key::records(id), Some(start), PAGE).await?;
+        // Of those that begin before the next record, only the last may hold it.
+        let next = Key::record(id, after.saturating_add(1));
+        let first = page.partition_point(|(key, _)| *key <= next).saturating_sub(1);
         let mut records = Vec::new();
-        for (key, value) in &page {
+        for (key, value) in &page[first..] {
             records.extend(bundle::records(key, value)?);
         }
         records.retain(|record| record.number > after);
