@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use super::{
     BadMark, Batch, End, Header, HostRecord, Key, OperatorRecord, ReleaseRecord, TokenRecord,
-    bundle, hash,
+    bundle,
+    ends::Ends,
+    hash,
     keep::Lately,
     value::{decode, encode, encode_cut},
 };
@@ -24,6 +26,7 @@ pub struct Journal {
     store: Arc<dyn Store>,
     epoch: Epoch,
     lately: Arc<Lately>,
+    ends: Arc<Ends>,
 }
 
 impl Journal {
@@ -38,7 +41,7 @@ impl Journal {
         let epoch = Epoch((last.0 + 1).max(seconds));
         let value = encode(&key, &epoch)?;
         store.commit(Batch::default().expect(key.clone(), before).put(key, value)).await?;
-        Ok(Self { store, epoch, lately: Arc::default() })
+        Ok(Self { store, epoch, lately: Arc::default(), ends: Arc::default() })
     }
 
     /// This reign's number.
@@ -156,8 +159,19 @@ impl Journal {
         self.store.commit(batch).await
     }
 
-    fn with_records(&self, id: RolloutId, records: &[Record]) -> Result<Batch, StoreError> {
+    /// A batch with records, if their places are free. In a reign a journal has one writer, and of two reigns the later
+    /// one writes: the store need not be asked about those in the middle of an entry with each batch.
+    async fn with_records(&self, id: RolloutId, records: &[Record]) -> Result<Batch, StoreError> {
         let mut batch = self.batch()?;
+        if let Some(first) = records.first() {
+            let taken = match self.ends.take(id) {
+                Some(last) => first.number <= last,
+                None => !self.records(id, first.number.saturating_sub(1)).await?.is_empty(),
+            };
+            if taken {
+                return Err(StoreError::Conflict(Key::record(id, first.number)));
+            }
+        }
         for (place, (key, value)) in bundle::encode(id, records)?.into_iter().enumerate() {
             // Their numbers have no gap: where the first is not there, none after it is.
             batch = if place == 0 { batch.create(key, value) } else { batch.put(key, value) };
@@ -167,7 +181,11 @@ impl Journal {
 
     /// Adds records to a rollout's journal.
     pub async fn append(&self, id: RolloutId, records: &[Record]) -> Result<(), StoreError> {
-        self.store.commit(self.with_records(id, records)?).await
+        self.store.commit(self.with_records(id, records).await?).await?;
+        if let Some(last) = records.last() {
+            self.ends.note(id, last.number);
+        }
+        Ok(())
     }
 
     /// Adds a rollout's last records, and closes it. Answers with the header that is stored now.
@@ -182,7 +200,8 @@ impl Journal {
         let key = Key::header(header.rollout);
         let value = encode_cut(&key, &closed)?;
         let mut batch = self
-            .with_records(header.rollout, records)?
+            .with_records(header.rollout, records)
+            .await?
             .put(key, value)
             .delete(Key::active(&header.service));
         if report.rollback {

@@ -14,6 +14,7 @@ mod batch;
 mod bundle;
 mod check;
 mod documents;
+mod ends;
 mod entry;
 mod etcd;
 mod guarded;
