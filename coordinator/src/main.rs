@@ -125,7 +125,12 @@ async fn run(config: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut beside = JoinSet::new();
-    let coordinator = begin(&config, &mut beside).await?;
+    let coordinator = tokio::select! {
+        coordinator = begin(&config, &mut beside) => coordinator?,
+        // Nothing was commanded yet.
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
     tracing::info!(
         address = %coordinator.address(),
         operator = %coordinator.operator().display(),

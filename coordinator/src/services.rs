@@ -1,24 +1,21 @@
 //! The book of services: which rollouts there were, what they left on each host, which versions are bad.
-//! A fold over the stored headers and last reports, kept up as rollouts begin and end.
+//! A fold over the stored headers and what rollouts left, kept up as rollouts begin and end.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
 use dv_rollout::planning;
 use dv_types::{
-    HostName, Labels, Release, ReleaseId, Report, RolloutId, ServiceName, Version,
-    manifest::Hosts,
-    plan::Kind,
-    record::Verdict,
-    report::{Phase, State},
+    HostName, Labels, Release, ReleaseId, Report, RolloutId, ServiceName, Timestamp, Version,
+    manifest::Hosts, plan::Kind, record::Verdict, report::State,
 };
 
 use crate::{
     ports::StoreError,
     refusal::Refusal,
-    store::{BadMark, Dropped, Header, Journal, ReleaseRecord},
+    store::{BadMark, Dropped, Header, Journal, Left, OnHost, ReleaseRecord},
 };
 
 /// The book.
@@ -48,11 +45,10 @@ struct Service {
     active: Option<RolloutId>,
     /// Rollouts by number; of those that were taken back, what did it.
     reversed: BTreeMap<RolloutId, RolloutId>,
-    hosts: HashMap<HostName, OnHost>,
-    /// Hosts that were out of reach of rollouts that they should follow; the last counts that was not taken back.
-    missed: BTreeMap<HostName, BTreeSet<RolloutId>>,
-    /// Hosts that any rollout of it ever had.
-    known: HashSet<HostName>,
+    /// What its rollouts left on its hosts.
+    left: Left,
+    /// Hosts of the rollouts that ended since that was kept.
+    uncounted: usize,
     /// Rollouts that succeeded and were not taken back.
     promoted: BTreeMap<RolloutId, Option<Hosts>>,
     bad: BTreeMap<Version, BadMark>,
@@ -65,13 +61,12 @@ pub(crate) struct Promoted<'b> {
     pub(crate) hosts: Option<&'b Hosts>,
 }
 
-/// What the last rollout of a service left on a host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OnHost {
-    /// The version; nothing where the rollout did not end well there.
-    pub(crate) version: Option<Version>,
-    /// The rollout.
-    pub(crate) rollout: RolloutId,
+impl Service {
+    /// Whether what was left is kept with the end that this is the report of: a few hosts that come late, one after the
+    /// other, are not worth the whole fleet each time.
+    fn keeps(&self, report: &Report) -> bool {
+        self.uncounted + report.hosts.len() >= self.left.known.len()
+    }
 }
 
 impl Book {
@@ -84,11 +79,28 @@ impl Book {
         for dropped in journal.dropped().await? {
             book.dropped.insert(dropped.rollout, dropped);
         }
+        let mut through = BTreeMap::new();
+        for (service, (last, left)) in journal.left().await? {
+            book.services.entry(service.clone()).or_default().left = left;
+            through.insert(service, last);
+        }
+        let mut anew = BTreeMap::new();
         for header in journal.headers().await? {
             book.begun(&header);
-            if let Some(end) = &header.end {
-                let report = journal.last_report(end).await?;
-                book.ended(header, &report);
+            let Some(end) = &header.end else { continue };
+            if through.get(&header.service).is_some_and(|last| header.rollout <= *last) {
+                book.closed(header);
+                continue;
+            }
+            anew.insert(header.service.clone(), header.rollout);
+            let report = journal.last_report(end).await?;
+            book.ended(header, &report);
+        }
+        // An earlier version wrote these; the next start need not read them again.
+        for (service, last) in anew {
+            if let Some(known) = book.services.get_mut(&service) {
+                journal.keep_left(&service, last, &known.left).await?;
+                known.uncounted = 0;
             }
         }
         for record in journal.releases().await? {
@@ -149,66 +161,37 @@ impl Book {
         service.active = Some(header.rollout);
         if let Kind::Reversal { of } = header.kind {
             service.reversed.insert(of, header.rollout);
-            // Nobody follows there any more; who missed an earlier one as well follows that.
             service.promoted.remove(&of);
-            service.missed.retain(|_, missed| {
-                missed.remove(&of);
-                !missed.is_empty()
-            });
+            service.left.taken_back(of);
         }
         self.rollouts.insert(header.rollout, header.clone());
     }
 
-    /// A rollout is over.
+    /// A rollout is over, and this is its last report.
     pub(crate) fn ended(&mut self, header: Header, report: &Report) {
+        let service = self.services.entry(header.service.clone()).or_default();
+        service.uncounted =
+            if service.keeps(report) { 0 } else { service.uncounted + report.hosts.len() };
+        service.left.ended(&header, report);
+        self.closed(header);
+    }
+
+    /// What the rollouts of a service have left once this one is over with this report, where it is time to keep that.
+    pub(crate) fn left_after(&self, header: &Header, report: &Report) -> Option<Left> {
+        let service = self.services.get(&header.service)?;
+        let mut left = service.keeps(report).then(|| service.left.clone())?;
+        left.ended(header, report);
+        Some(left)
+    }
+
+    /// A rollout is over, and what it left is counted in already.
+    fn closed(&mut self, header: Header) {
         let id = header.rollout;
         let service = self.services.entry(header.service.clone()).or_default();
         service.active.take_if(|active| *active == id);
-        // Where a host that was out of reach belongs, once it is back.
-        let follow = match header.kind {
-            Kind::Forward if report.state == State::Ended(Verdict::Succeeded) => Some(id),
-            Kind::Forward => None,
-            Kind::Reversal { .. } => Some(id),
-            Kind::CatchUp { of } => Some(of),
-        };
-        if header.kind == Kind::Forward && follow.is_some() {
+        let state = header.end.as_ref().map(|end| &end.summary.state);
+        if header.kind == Kind::Forward && state == Some(&State::Ended(Verdict::Succeeded)) {
             service.promoted.insert(id, None);
-        }
-        let by_person = report.state == State::Ended(Verdict::Aborted) && !report.made_way;
-        for host in &report.hosts {
-            // One that it meant and never touched is as new as before.
-            let begun = host.touched || host.phase != Phase::Pending || by_person;
-            if begun || !matches!(header.kind, Kind::CatchUp { .. }) {
-                service.known.insert(host.name.clone());
-            }
-            if host.touched {
-                let version = host.to.clone().filter(|_| host.phase == Phase::Healthy);
-                service.hosts.insert(host.name.clone(), OnHost { version, rollout: id });
-            }
-            match (&header.kind, follow, host.phase) {
-                (_, Some(rollout), Phase::Unreachable) => {
-                    service.missed.entry(host.name.clone()).or_default().insert(rollout);
-                }
-                // A gate, or what it made way for, ended it before this host began: it still has to follow.
-                (Kind::CatchUp { .. }, _, Phase::Pending) if !by_person => {}
-                // The same in its middle; unless what it made way for takes it along.
-                (Kind::CatchUp { of }, _, Phase::Stopped) if report.made_way => {
-                    service.missed.entry(host.name.clone()).or_default().insert(*of);
-                }
-                // It is back where it was before that rollout; what it missed until then, it still misses.
-                (Kind::Reversal { of }, _, Phase::Healthy) => {
-                    let missed = service.missed.entry(host.name.clone()).or_default();
-                    missed.retain(|rollout| rollout < of);
-                    if missed.is_empty() {
-                        service.missed.remove(&host.name);
-                    }
-                }
-                // Dealt with, one way or another: what failed or was stopped here is for a person.
-                (_, Some(_), _) | (_, None, Phase::Healthy) => {
-                    service.missed.remove(&host.name);
-                }
-                (_, None, _) => {}
-            }
         }
         self.rollouts.insert(id, header);
     }
@@ -297,17 +280,37 @@ impl Book {
         self.dropped.values().filter(of).count()
     }
 
-    /// Rollouts that something else refers to: what runs on a host, hosts that missed one, bad marks, releases.
-    pub(crate) fn needed(&self) -> BTreeSet<RolloutId> {
-        let mut needed: BTreeSet<_> = self.members.values().copied().collect();
+    /// Rollouts that something else refers to: what runs on a host, hosts that missed one, bad marks, releases that
+    /// have not ended, or that are young.
+    pub(crate) fn needed(&self, young: impl Fn(Timestamp) -> bool) -> BTreeSet<RolloutId> {
+        let lasts = |release: &ReleaseId| {
+            let end = self.releases.get(release).and_then(|known| known.record.end.as_ref());
+            end.is_none_or(|(_, at)| young(*at))
+        };
+        let members = self.members.iter().filter(|((release, _), _)| lasts(release));
+        let mut needed: BTreeSet<_> = members.map(|(_, rollout)| *rollout).collect();
         for (name, service) in &self.services {
             needed.extend(self.promoted(name).map(|promoted| promoted.rollout));
             needed.extend(service.active);
-            needed.extend(service.hosts.values().map(|host| host.rollout));
-            needed.extend(service.missed.values().flatten());
+            needed.extend(service.left.hosts.values().map(|host| host.rollout));
+            needed.extend(service.left.missed.values().flatten());
             needed.extend(service.bad.values().map(|mark| mark.rollout));
         }
         needed
+    }
+
+    /// Releases that ended, are not young, and of which no rollout is kept. The newest stays: the next number is its
+    /// successor.
+    pub(crate) fn empty_releases(&self, young: impl Fn(Timestamp) -> bool) -> Vec<ReleaseId> {
+        let used: BTreeSet<_> = self.members.keys().map(|(release, _)| *release).collect();
+        let old = |known: &&Known| known.record.end.as_ref().is_some_and(|(_, at)| !young(*at));
+        let older = self.releases().skip(1).filter(old).map(|known| known.record.release);
+        older.filter(|release| !used.contains(release)).collect()
+    }
+
+    /// A release is not kept any more.
+    pub(crate) fn forget_release(&mut self, release: ReleaseId) {
+        self.releases.remove(&release);
     }
 
     /// Rollouts, the newest first.
@@ -330,12 +333,12 @@ impl Book {
     ) -> impl Iterator<Item = (&'b ServiceName, &'b OnHost)> {
         self.services
             .iter()
-            .filter_map(move |(name, service)| Some((name, service.hosts.get(host)?)))
+            .filter_map(move |(name, service)| Some((name, service.left.hosts.get(host)?)))
     }
 
     /// The version that the last rollout of a service left on a host.
     pub(crate) fn version(&self, service: &ServiceName, host: &HostName) -> Option<Version> {
-        self.services.get(service)?.hosts.get(host)?.version.clone()
+        self.services.get(service)?.left.hosts.get(host)?.version.clone()
     }
 
     /// The hosts that should follow a rollout of a service, and which.
@@ -343,7 +346,7 @@ impl Book {
         &'b self,
         service: &ServiceName,
     ) -> impl Iterator<Item = (&'b HostName, RolloutId)> {
-        let hosts = self.services.get(service).into_iter().flat_map(|service| &service.missed);
+        let hosts = self.services.get(service).into_iter().flat_map(|service| &service.left.missed);
         // Nobody is brought to a version that was rolled back.
         let welcome = |of: &&RolloutId| {
             self.header(**of).is_some_and(|header| {
@@ -372,7 +375,7 @@ impl Book {
     /// Whether a service means a host that none of its rollouts ever had. Where it was not read yet which hosts it means,
     /// it may.
     pub(crate) fn is_new(&self, service: &ServiceName, host: &HostName, labels: &Labels) -> bool {
-        let is_known = self.services.get(service).is_none_or(|s| s.known.contains(host));
+        let is_known = self.services.get(service).is_none_or(|s| s.left.known.contains(host));
         !is_known
             && self.promoted(service).is_some_and(|promoted| {
                 let Some(hosts) = promoted.hosts else { return true };
@@ -383,7 +386,8 @@ impl Book {
     /// Whether `hosts` should still follow `of`.
     pub(crate) fn follows(&self, service: &ServiceName, of: RolloutId, hosts: &[HostName]) -> bool {
         let missed = || self.missed(service).filter(|(_, rollout)| *rollout == of);
-        let is_known = |host| self.services.get(service).is_some_and(|s| s.known.contains(host));
+        let is_known =
+            |host| self.services.get(service).is_some_and(|s| s.left.known.contains(host));
         let joins = self.promoted(service).is_some_and(|promoted| promoted.rollout == of);
         hosts.iter().all(|host| match is_known(host) {
             true => missed().any(|(late, _)| late == host),
@@ -394,7 +398,7 @@ impl Book {
     /// The services of which a host missed a rollout, or that it may have to join.
     pub(crate) fn services_awaiting(&self, host: &HostName, labels: &Labels) -> Vec<ServiceName> {
         let awaiting = self.services.iter().filter(|(name, service)| {
-            service.missed.contains_key(host) || self.is_new(name, host, labels)
+            service.left.missed.contains_key(host) || self.is_new(name, host, labels)
         });
         awaiting.map(|(name, _)| name.clone()).collect()
     }
@@ -402,5 +406,104 @@ impl Book {
     /// Every service that ever had a rollout.
     pub(crate) fn services(&self) -> Vec<ServiceName> {
         self.services.keys().cloned().collect()
+    }
+}
+
+/// Rollouts for tests.
+#[cfg(test)]
+pub(crate) mod sample {
+    use dv_types::{
+        Timestamp,
+        report::{HostReport, Phase, Totals},
+    };
+
+    use super::*;
+    use crate::store::End;
+
+    fn host(name: String) -> HostReport {
+        HostReport {
+            name: HostName::new(name).unwrap(),
+            wave: 1,
+            phase: Phase::Healthy,
+            connected: true,
+            good: None,
+            touched: true,
+            reverted: false,
+            attempt: 1,
+            from: None,
+            to: None,
+            began: None,
+            ended: None,
+            step: None,
+            waiting: None,
+            why: None,
+        }
+    }
+
+    /// A rollout of `web` over so many hosts that succeeded.
+    pub(crate) fn ended(number: u64, release: Option<u64>, hosts: usize) -> (Header, Report) {
+        let at = Timestamp::UNIX_EPOCH;
+        let (rollout, service) = (RolloutId(number), "web".parse().unwrap());
+        let version: Version = "1.0".parse().unwrap();
+        let report = Report {
+            rollout,
+            service,
+            version: version.clone(),
+            kind: Kind::Forward,
+            plan: String::new(),
+            by: String::new(),
+            record: 1,
+            began: at,
+            ended: Some(at),
+            state: State::Ended(Verdict::Succeeded),
+            wave: (1, 1),
+            totals: Totals::default(),
+            hosts: (1..=hosts).map(|n| host(format!("web{n}"))).collect(),
+            gates: Vec::new(),
+            once: Vec::new(),
+            migrations: Vec::new(),
+            database: None,
+            monitor: Vec::new(),
+            waiting: Vec::new(),
+            rollback: false,
+            made_way: false,
+            reversed_by: None,
+        };
+        let header = Header {
+            rollout,
+            service: report.service.clone(),
+            version,
+            kind: Kind::Forward,
+            plan: String::new(),
+            by: String::new(),
+            reason: None,
+            overrides: Vec::new(),
+            release: release.map(ReleaseId),
+            created: at,
+            end: Some(End::of(&report, String::new())),
+        };
+        (header, report)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_left_is_kept_once_as_many_hosts_as_the_fleet_has_were_worked_on() {
+        let mut book = Book::default();
+        let mut kept = Vec::new();
+        for (number, hosts) in (1..).zip([4, 4, 1, 1, 1, 1, 1, 3, 4]) {
+            let (header, report) = sample::ended(number, None, hosts);
+            book.begun(&header);
+            let left = book.left_after(&header, &report);
+            book.ended(header.clone(), &report);
+            if let Some(left) = left {
+                assert_eq!(left, book.services[&header.service].left);
+                kept.push(number);
+            }
+        }
+        assert_eq!(kept, [1, 2, 6, 8, 9]);
     }
 }

@@ -78,7 +78,7 @@ async fn due() -> (Arc<Rollouts>, RolloutId) {
         end: None,
     };
     journal.create(&header, None).await.unwrap();
-    journal.close(&header, &records, &machine.report()).await.unwrap();
+    journal.close(&header, &records, &machine.report(), None).await.unwrap();
     assert_eq!(journal.reversals_due().await.unwrap(), [id]);
     let fleet = Arc::new(Fleet::new(clock.clone(), Vec::new()));
     let book = Book::read(&journal).await.unwrap();

@@ -167,14 +167,18 @@ impl<'a> Driver<'a> {
         if !step.records().is_empty() {
             self.report = None;
         }
-        let last = self.machine.is_ended().then(|| self.machine.report());
+        let last = self.machine.is_ended().then(|| {
+            let report = self.machine.report();
+            let left = self.rollouts.book().left_after(&self.active.header, &report);
+            (report, left)
+        });
         let mut closed = None;
         let (journal, header) = (&self.rollouts.journal, &self.active.header);
         let committed = step
             .commit(async |records| match &last {
                 None => journal.append(header.rollout, &records).await,
-                Some(report) => {
-                    closed = Some(journal.close(header, &records, report).await?);
+                Some((report, left)) => {
+                    closed = Some(journal.close(header, &records, report, left.as_ref()).await?);
                     Ok(())
                 }
             })
@@ -202,7 +206,7 @@ impl<'a> Driver<'a> {
             }
         }
         self.answer_reports(mail.reports);
-        self.ended = closed.zip(last);
+        self.ended = closed.zip(last.map(|(report, _)| report));
         Ok(())
     }
 

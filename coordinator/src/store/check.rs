@@ -12,8 +12,8 @@ use futures_util::TryStreamExt as _;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::{
-    BadMark, Dropped, Header, HostRecord, Key, OperatorRecord, ReleaseRecord, TokenRecord, bundle,
-    value::decode,
+    BadMark, Dropped, Header, HostRecord, Key, Left, OperatorRecord, ReleaseRecord, TokenRecord,
+    bundle, left, value::decode,
 };
 use crate::ports::{Store, StoreError};
 
@@ -69,6 +69,9 @@ pub async fn check(store: &dyn Store) -> Result<Checked, StoreError> {
     for release in &known.releases {
         let what = format!("{}: its services", release.release);
         checked.read(document::<Release>(store, &release.document).await, &what)?;
+    }
+    for left in &known.left {
+        checked.read(document::<Left>(store, left).await, "what the rollouts of a service left")?;
     }
     known.references(&mut checked);
     Ok(checked)
@@ -174,6 +177,8 @@ impl Checked {
 struct Known {
     headers: BTreeMap<RolloutId, Header>,
     releases: Vec<ReleaseRecord>,
+    /// Documents that say what rollouts left.
+    left: Vec<String>,
     active: Vec<(String, RolloutId)>,
     next: Option<RolloutId>,
     /// Rollouts with records.
@@ -214,6 +219,10 @@ impl Known {
             }
             "release" => {
                 self.releases.push(decode(key, value).map_err(plain)?);
+                Ok(())
+            }
+            "left" => {
+                self.left.push(left::document(key, value).map_err(plain)?);
                 Ok(())
             }
             "reversal-due" => any(decode::<RolloutId>(key, value).map(drop)),

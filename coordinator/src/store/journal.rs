@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
 
 use super::{
-    BadMark, Batch, End, Header, HostRecord, Key, OperatorRecord, ReleaseRecord, TokenRecord,
+    BadMark, Batch, End, Header, HostRecord, Key, Left, OperatorRecord, ReleaseRecord, TokenRecord,
     bundle,
     ends::Ends,
     hash,
@@ -96,14 +96,17 @@ impl Journal {
         }
     }
 
-    async fn document<T: DeserializeOwned>(&self, hash: &str) -> Result<T, StoreError> {
+    pub(super) async fn document<T: DeserializeOwned>(&self, hash: &str) -> Result<T, StoreError> {
         let damaged = |why: String| StoreError::Damaged { what: format!("document {hash}"), why };
         let text = self.store.document(hash.to_owned()).await?;
         let text = text.ok_or_else(|| damaged("it is missing".to_owned()))?;
         serde_json::from_str(&text).map_err(|why| damaged(why.to_string()))
     }
 
-    async fn save_document<T: Serialize>(&self, document: &T) -> Result<String, StoreError> {
+    pub(super) async fn save_document<T: Serialize>(
+        &self,
+        document: &T,
+    ) -> Result<String, StoreError> {
         let text = serde_json::to_string(document).map_err(StoreError::failed)?;
         // Whoever forgets documents meanwhile leaves this one.
         drop(self.lately.note(&hash(&text)).await);
@@ -188,12 +191,14 @@ impl Journal {
         Ok(())
     }
 
-    /// Adds a rollout's last records, and closes it. Answers with the header that is stored now.
+    /// Adds a rollout's last records, and closes it; `left` is what its service's rollouts left, this one counted in,
+    /// where that is to be kept. Answers with the header that is stored now.
     pub async fn close(
         &self,
         header: &Header,
         records: &[Record],
         report: &Report,
+        left: Option<&Left>,
     ) -> Result<Header, StoreError> {
         let document = self.save_document(report).await?;
         let closed = Header { end: Some(End::of(report, document)), ..header.clone() };
@@ -204,6 +209,10 @@ impl Journal {
             .await?
             .put(key, value)
             .delete(Key::active(&header.service));
+        if let Some(left) = left {
+            let (key, value) = self.save_left(&header.service, header.rollout, left).await?;
+            batch = batch.put(key, value);
+        }
         if report.rollback {
             let key = Key::reversal_due(header.rollout);
             let value = encode(&key, &header.rollout)?;

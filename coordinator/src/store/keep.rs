@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use dv_types::Timestamp;
+use dv_types::{ReleaseId, Timestamp};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::{
-    Dropped, Header, Journal, Key,
+    Dropped, Header, Journal, Key, TokenRecord,
     value::{decode, encode},
 };
 use crate::ports::StoreError;
@@ -84,6 +84,33 @@ impl Journal {
         self.store().commit(self.batch()?.put(line, value)).await
     }
 
+    /// Drops a release that has ended, and whose rollouts are dropped.
+    pub async fn drop_release(&self, release: ReleaseId) -> Result<(), StoreError> {
+        self.store().commit(self.batch()?.delete(Key::release(release))).await
+    }
+
+    /// Forgets tokens that nobody can use since `before`; how many.
+    pub async fn forget_tokens(&self, before: Timestamp) -> Result<usize, StoreError> {
+        let (mut forgotten, mut after) = (0, None);
+        loop {
+            let page = self.store().scan(Key::tokens(), after.take(), PORTION).await?;
+            let Some((last, _)) = page.last().cloned() else { return Ok(forgotten) };
+            let mut batch = self.batch()?;
+            for (key, value) in page {
+                let token: TokenRecord = decode(&key, &value)?;
+                if token.expires < before {
+                    // Used up meanwhile, it stays until the next sweep.
+                    batch = batch.expect(key.clone(), Some(value)).delete(key);
+                    forgotten += 1;
+                }
+            }
+            if !batch.writes.is_empty() {
+                self.store().commit(batch).await?;
+            }
+            after = Some(last);
+        }
+    }
+
     /// Forgets documents that nothing names; how many.
     pub async fn forget_documents(&self) -> Result<usize, StoreError> {
         let mut named = HashSet::new();
@@ -92,6 +119,7 @@ impl Journal {
             named.extend(header.end.map(|end| end.report));
         }
         named.extend(self.releases().await?.into_iter().map(|release| release.document));
+        named.extend(self.left_records().await?.into_iter().map(|left| left.document));
         let (mut forgotten, mut after) = (0, None);
         loop {
             let names = self.store().documents(after.clone(), PAGE).await?;

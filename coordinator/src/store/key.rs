@@ -138,6 +138,14 @@ impl Key {
         Self::all_dropped().number(rollout.0)
     }
 
+    pub(super) fn all_left() -> Self {
+        Self::tree("left")
+    }
+
+    pub(super) fn left(service: &ServiceName) -> Self {
+        Self::all_left().text(service.as_str())
+    }
+
     pub(super) fn late_of(rollout: RolloutId) -> Self {
         Self::tree("late").number(rollout.0)
     }

@@ -266,7 +266,7 @@ async fn a_rollout_ends_however_much_there_is_to_say_of_it() {
         let header = Header { reason: said(), overrides, ..header(1, "web") };
         let report = largest();
         journal.create(&header, None).await.unwrap();
-        journal.close(&header, &[record(1, Epoch(1))], &report).await.unwrap();
+        journal.close(&header, &[record(1, Epoch(1))], &report, None).await.unwrap();
         let key = Key::from_bytes(&[b"rollout/".as_slice(), &1u64.to_be_bytes()].concat());
         let size = store.get(key).await.unwrap().unwrap().len();
         // Far from the limit, so that nothing of it had to be cut.
@@ -302,7 +302,7 @@ async fn what_another_version_wrote_is_dropped_and_used_up_all_the_same() {
         let open = header(1, "web");
         journal.create(&open, None).await.unwrap();
         let report = Report { hosts: Vec::new(), ..largest() };
-        let ended = journal.close(&open, &[record(1, Epoch(1))], &report).await.unwrap();
+        let ended = journal.close(&open, &[record(1, Epoch(1))], &report, None).await.unwrap();
         let key = Key::from_bytes(&[b"rollout/".as_slice(), &1u64.to_be_bytes()].concat());
         rewrite(&*store, &key).await;
         // One that is not as it was read stays.
@@ -320,6 +320,23 @@ async fn what_another_version_wrote_is_dropped_and_used_up_all_the_same() {
         journal.use_token("id", &token, &host("1")).await.unwrap();
         let again = journal.use_token("id", &token, &host("2")).await;
         assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn tokens_are_forgotten_that_nobody_can_use() {
+    on_both_stores(async |store| {
+        let journal = Journal::open(store, Timestamp::UNIX_EPOCH).await.unwrap();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        for n in 0..1200 {
+            let expires = if n % 2 == 0 { at(1_000) } else { at(3_000) };
+            journal.save_token(&n.to_string(), &TokenRecord { expires, ..token() }).await.unwrap();
+        }
+        assert_eq!(journal.forget_tokens(at(2_000)).await.unwrap(), 600);
+        assert_eq!(journal.forget_tokens(at(2_000)).await.unwrap(), 0);
+        assert_eq!(journal.token("0").await.unwrap(), None);
+        assert!(journal.token("1").await.unwrap().is_some());
     })
     .await;
 }

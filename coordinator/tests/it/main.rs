@@ -19,6 +19,7 @@ mod release;
 mod retention;
 mod rollout;
 mod several;
+mod start;
 mod store;
 mod stuck;
 mod support;
