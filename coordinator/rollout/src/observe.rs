@@ -41,7 +41,9 @@ impl Rollout {
             (Event::Connected { host, enrolled }, _) => {
                 self.known_or_helper(host)?;
                 let lost = self.forgotten_once(host, *enrolled);
-                Ok(lost.into_iter().chain([Fact::Connected { host: host.clone() }]).collect())
+                let news =
+                    self.contact_is_news(host).then(|| Fact::Connected { host: host.clone() });
+                Ok(lost.into_iter().chain(news).collect())
             }
             (Event::Disconnected { host }, _) => {
                 self.known_or_helper(host)?;
@@ -71,6 +73,16 @@ impl Rollout {
                 Ok((!given.reported).then(fact).into_iter().collect())
             }
         }
+    }
+
+    /// Whether anything follows from a host's new connection. Where it was in contact, carries nothing out and is well,
+    /// it is greeted, and that is all.
+    fn contact_is_news(&self, host: &HostName) -> bool {
+        let busy = self
+            .host(host)
+            .is_some_and(|i| self.hosts[i].flight.is_some() || self.hosts[i].relapse.is_some());
+        let busy = busy || self.once_in_flight().is_some_and(|(_, flight)| flight.host == *host);
+        busy || !self.contact(host).0
     }
 
     fn known_or_helper(&self, host: &HostName) -> Result<(), String> {

@@ -161,9 +161,17 @@ impl Rollout {
         for (event, what) in events.into_iter().enumerate() {
             match self.observe(&what) {
                 Ok(facts) => {
-                    // A repeated outcome is no news, but the agent wants to hear that it is kept.
-                    if let (Event::Outcome { host, outcome }, true) = (what, facts.is_empty()) {
-                        step.effects.push(Effect::Acknowledge { host, command: outcome.command });
+                    match what {
+                        // A repeated outcome is no news, but the agent wants to hear that it is kept.
+                        Event::Outcome { host, outcome } if facts.is_empty() => {
+                            let command = outcome.command;
+                            step.effects.push(Effect::Acknowledge { host, command });
+                        }
+                        // Nor is another connection, but the agent knows nothing in it yet.
+                        Event::Connected { host, .. } if facts.is_empty() => {
+                            step.effects.extend(self.greeting(&host));
+                        }
+                        _ => {}
                     }
                     self.take(&mut step, epoch, now, facts);
                 }
@@ -209,11 +217,7 @@ impl Rollout {
             Fact::Reported { host, outcome } => {
                 vec![Effect::Acknowledge { host: host.clone(), command: outcome.command }]
             }
-            Fact::Connected { host } => {
-                let mut effects = self.host(host).map(|i| self.greet(i)).unwrap_or_default();
-                effects.extend(self.greet_once(host));
-                effects
-            }
+            Fact::Connected { host } => self.greeting(host),
             Fact::Started { .. } => self.ask_gates(),
             Fact::Recovered => self.ask_gates().into_iter().chain(self.observe_service()).collect(),
             Fact::Operator { verb: Verb::Resume, .. } => self.ask_gates(),
@@ -253,7 +257,14 @@ impl Rollout {
         if asks { vec![Effect::AskGates { gates }] } else { Vec::new() }
     }
 
-    /// What a host that comes into contact must hear.
+    /// What a host must hear at the beginning of a connection.
+    fn greeting(&self, host: &HostName) -> Vec<Effect> {
+        let mut effects = self.host(host).map(|i| self.greet(i)).unwrap_or_default();
+        effects.extend(self.greet_once(host));
+        effects
+    }
+
+    /// What a host of the rollout that comes into contact must hear.
     fn greet(&self, i: usize) -> Vec<Effect> {
         let host = self.name(i).clone();
         let watch = self.plan.watch.clone().map(|probing| Effect::Watch { host, probing });
@@ -310,6 +321,22 @@ impl Rollout {
                 alarms.into_iter().flatten().min()
             }
         }
+    }
+
+    /// Whether nothing goes on before a person speaks, and nothing is under way: what comes and goes meanwhile decides
+    /// nothing.
+    #[must_use]
+    pub fn rests(&self) -> bool {
+        let waits = match self.mode {
+            Mode::Paused(_) => true,
+            Mode::Running => self.promotion == Promotion::Awaited,
+            _ => false,
+        };
+        waits
+            && self.index.working.is_empty()
+            && self.index.relapsed.is_empty()
+            && self.once_in_flight().is_none()
+            && self.watch_under_way().is_none()
     }
 
     /// The number of the rollout.

@@ -13,8 +13,9 @@ use tokio::{
 
 use super::{
     Active, Rollouts,
+    damper::Damper,
     feed::Head,
-    mailbox::{Mail, Verdict},
+    mailbox::{Mail, Turned, Verdict},
     retry::Retry,
 };
 use crate::{fleet::Order, ports::StoreError, store::Header};
@@ -75,6 +76,8 @@ struct Driver<'a> {
     machine: Rollout,
     /// The session in which the machine believes each host to be.
     sessions: HashMap<HostName, u64>,
+    /// News that wait while nothing goes on.
+    damper: Damper,
     /// The report of this many records, if somebody asked for it.
     report: Option<Arc<Report>>,
     ended: Option<(Header, Report)>,
@@ -95,6 +98,7 @@ impl<'a> Driver<'a> {
             active,
             machine,
             sessions,
+            damper: Damper::default(),
             report: None,
             ended: None,
             errands: JoinSet::new(),
@@ -118,7 +122,7 @@ impl<'a> Driver<'a> {
             if let Some(ended) = self.ended.take() {
                 return Ok(ended);
             }
-            let deadline = self.machine.next_deadline();
+            let deadline = self.machine.next_deadline().into_iter().chain(self.damper.next()).min();
             let record = self.machine.last_record();
             let due = tokio::select! {
                 biased;
@@ -148,6 +152,8 @@ impl<'a> Driver<'a> {
     /// One turn. An error means that the machine may be ahead of the journal.
     async fn turn(&mut self, first: Option<Event>, mut mail: Mail) -> Result<(), StoreError> {
         let mut events = Vec::from_iter(first);
+        let rests = self.machine.rests() && mail.verbs.is_empty();
+        self.held(rests, &mut mail, &mut events);
         let verbs = self.verbs(&mut mail, &mut events);
         let outcomes = events.len();
         events.extend(mail.outcomes.iter().map(|((_, host), outcome)| Event::Outcome {
@@ -156,8 +162,8 @@ impl<'a> Driver<'a> {
         }));
         events.extend(mail.gates.drain(..).map(|answer| Event::Gate { answer }));
         events.extend(mail.samples.drain(..).map(|sample| Event::Sampled { sample }));
-        self.links(&mut mail, &mut events);
-        self.health(&mut mail, &mut events);
+        self.links(rests, &mut mail, &mut events);
+        self.health(rests, &mut mail, &mut events);
 
         let now = self.rollouts.clock.now();
         let Turn { step, rejected } = self.machine.turn(self.rollouts.journal.epoch(), now, events);
@@ -223,10 +229,47 @@ impl<'a> Driver<'a> {
         answers
     }
 
+    /// News that have waited. Where something goes on, it begins with all of them.
+    fn held(&mut self, rests: bool, mail: &mut Mail, events: &mut Vec<Event>) {
+        let due = match rests {
+            true => self.damper.take_due(self.rollouts.clock.now()),
+            false => self.damper.take_all(),
+        };
+        let mut held = Mail::default();
+        for (host, health) in due {
+            held.links.insert(host.clone());
+            // What has come since is newer.
+            if let Some(health) = health.filter(|_| !mail.health.contains_key(&host)) {
+                held.health.insert(host, health);
+            }
+        }
+        if rests {
+            mail.links.append(&mut held.links);
+            mail.health.append(&mut held.health);
+        } else {
+            self.links(false, &mut held, events);
+            self.health(false, &mut held, events);
+        }
+    }
+
+    /// Whether news of a host are told now, or wait.
+    fn waits(&mut self, rests: bool, host: &HostName, health: Option<&Turned>) -> bool {
+        let waits = rests && !self.damper.may(host, self.rollouts.clock.now());
+        if waits {
+            self.damper.hold(host.clone(), health.cloned());
+        }
+        waits
+    }
+
     /// What became of the hosts' links since the machine was told last.
-    fn links(&mut self, mail: &mut Mail, events: &mut Vec<Event>) {
+    fn links(&mut self, rests: bool, mail: &mut Mail, events: &mut Vec<Event>) {
         for host in std::mem::take(&mut mail.links) {
             let now = self.rollouts.fleet.session(&host);
+            let known = self.sessions.contains_key(&host);
+            // One that only dialled anew is greeted, which makes no record.
+            if known != now.is_some() && self.waits(rests, &host, None) {
+                continue;
+            }
             let before = match now {
                 Some(session) => self.sessions.insert(host.clone(), session),
                 None => self.sessions.remove(&host),
@@ -243,9 +286,10 @@ impl<'a> Driver<'a> {
     }
 
     /// Probes' answers of sessions that are live.
-    fn health(&self, mail: &mut Mail, events: &mut Vec<Event>) {
+    fn health(&mut self, rests: bool, mail: &mut Mail, events: &mut Vec<Event>) {
         for (host, turned) in std::mem::take(&mut mail.health) {
-            if self.sessions.get(&host) == Some(&turned.session) {
+            let live = self.sessions.get(&host) == Some(&turned.session);
+            if live && !self.waits(rests, &host, Some(&turned)) {
                 events.push(Event::Health { host, good: turned.good, why: turned.why });
             }
         }

@@ -6,6 +6,7 @@
 //!                                     watchers ◀── Feed ◀───┘   (records they read from the journal themselves)
 //! ```
 
+mod damper;
 mod driver;
 mod errands;
 mod feed;

@@ -1,8 +1,8 @@
 //! What a person would try first, one story each.
 
-use dv_rollout::planning;
+use dv_rollout::{Event, planning};
 use dv_types::{
-    Fact, OpResult, Operation, Span, WaitingOn,
+    Fact, OpResult, Operation, Span, Timestamp, WaitingOn,
     outcome::Tags,
     record::{PauseWhy, Verb, Verdict},
     report::{Phase, State},
@@ -269,7 +269,7 @@ fn min_available_is_asked_before_every_command() {
     assert_eq!(world.report().totals.working, 3, "a pull takes nothing from the fleet");
     let second = world.rollout.plan().waves[0].hosts[1].clone();
     // One falls ill while the three pull: no other may be taken out, but it may itself be worked on.
-    world.turn(vec![dv_rollout::Event::Health { host: second.clone(), good: false, why: None }]);
+    world.turn(vec![Event::Health { host: second.clone(), good: false, why: None }]);
     let verify = |op: &Operation| matches!(op, Operation::Verify { .. });
     for _ in 0..20 {
         (1..=5).for_each(|n| {
@@ -396,4 +396,41 @@ fn a_long_reason_is_told_in_short_as_the_hosts() {
     });
     let why = why.unwrap();
     assert!(why.len() < 1300 && why.ends_with("é…"), "{} bytes: {why}", why.len());
+}
+
+#[test]
+fn an_agent_that_only_dials_anew_makes_no_record_unless_it_is_waited_for() {
+    let mut world = World::new(plan(r#"{ "max_parallel": 1 }"#, 2));
+    let again = |n| Event::Connected { host: host(n), enrolled: Timestamp::MIN };
+    let records = world.journal.len();
+    let pending = world.report().hosts.into_iter().find(|host| host.phase == Phase::Pending);
+    let pending = number(&pending.unwrap().name);
+    world.turn(vec![again(pending), again(pending)]);
+    assert_eq!(world.journal.len(), records);
+    // The time that one has for its answer begins anew.
+    let hosts = world.report().hosts;
+    let working = hosts.iter().find(|host| host.phase == Phase::Working).unwrap();
+    world.turn(vec![again(number(&working.name))]);
+    assert_eq!(world.journal.len(), records + 1);
+}
+
+#[test]
+fn it_rests_where_a_person_decides_and_nothing_is_under_way() {
+    let mut world = World::new(plan(r#"{ "max_parallel": 1 }"#, 3));
+    assert!(!world.rollout.rests());
+    world.operator(Verb::Pause).unwrap();
+    assert!(!world.rollout.rests(), "the first goes on to its end");
+    world.run(done);
+    assert!(world.rollout.rests(), "{:#?}", world.report());
+    // One that was healthy and turns bad is waited for, and that ends by itself.
+    let hosts = world.report().hosts;
+    let healthy = hosts.iter().find(|host| host.phase == Phase::Healthy).unwrap();
+    let turned = |good| Event::Health { host: healthy.name.clone(), good, why: None };
+    world.turn(vec![turned(false)]);
+    assert!(!world.rollout.rests());
+    world.turn(vec![turned(true)]);
+    world.pass(Span::from_secs(600));
+    assert!(world.rollout.rests(), "{:#?}", world.report());
+    world.operator(Verb::Resume).unwrap();
+    assert!(!world.rollout.rests());
 }
