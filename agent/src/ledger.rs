@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use dv_types::{CommandId, Operation, Span, Timestamp};
+use dv_types::{CommandId, Operation, RolloutId, Span, Timestamp};
 
 pub(crate) use entry::{Entry, Mark, UnitMark};
 
@@ -133,6 +133,11 @@ impl Ledger {
     pub(crate) fn unacknowledged(&self) -> Vec<CommandId> {
         let index = self.index();
         index.iter().filter(|(_, acknowledged)| acknowledged.is_none()).map(|(id, _)| *id).collect()
+    }
+
+    /// The newest rollout that anything is known of.
+    pub(crate) fn newest(&self) -> Option<RolloutId> {
+        self.index().keys().next_back().map(|id| id.rollout)
     }
 
     /// Whether the last checkout of `tree` was cut off, so that what it left is not somebody's work. One that

@@ -28,9 +28,16 @@ pub(crate) fn decide(known: Known, command: &Command) -> Decision {
         Known::Damaged(why) => Decision::Close(damaged(&why)),
         Known::Intent(entry) | Known::Ended(entry) => match &entry.operation {
             Some(other) if *other != command.operation => Decision::Refuse(contradicts(other)),
+            _ if is_of_another_time(&entry, command) => Decision::Refuse(forgotten(&entry)),
             _ => known_as(entry, command),
         },
     }
+}
+
+/// The coordinator's store has gone back in time, and gives the number anew. What was done under it then, before others
+/// did more, says nothing of now.
+fn is_of_another_time(entry: &Entry, command: &Command) -> bool {
+    entry.given.zip(command.given).is_some_and(|(then, now)| then != now)
 }
 
 fn known_as(entry: Entry, command: &Command) -> Decision {
@@ -78,7 +85,20 @@ fn damaged(why: &str) -> OpResult {
 
 fn contradicts(other: &Operation) -> OpResult {
     OpResult::Refused(format!(
-        "this host knows the number as `{other}`; if the coordinator has lost its store, enrol the host again"
+        "this host knows the number as `{other}`: the coordinator's store has gone back in time; start a new rollout"
+    ))
+}
+
+/// Not simply refused: it may have been done, and some things must not be done twice.
+fn forgotten(entry: &Entry) -> OpResult {
+    let became = match &entry.outcome {
+        Some(outcome) => outcome.result.to_string(),
+        None => "it is not known what became of it".to_owned(),
+    };
+    OpResult::Unknown(format!(
+        "this host did the same under this number at {}, in a time that the coordinator's store has forgotten ({became}), \
+         and does not do it again; start a new rollout",
+        entry.began
     ))
 }
 

@@ -160,6 +160,12 @@ impl Runner {
         ids
     }
 
+    /// The newest rollout that this host remembers.
+    pub(crate) fn newest(&self) -> Option<RolloutId> {
+        let told = self.unacknowledged().last().map(|id| id.rollout);
+        told.max(self.ledger.newest()).max(self.switches.newest())
+    }
+
     /// Waits until nothing is under way that the agent's end would cut off, and nothing is known in memory only.
     pub(crate) async fn idle(&self) {
         loop {
@@ -239,10 +245,13 @@ impl Runner {
             }
             Decision::Repeat(outcome) => outcome,
             Decision::Close(result) => {
-                self.end(self.entry(id, Some(command.operation)), result.into(), None).await
+                let entry = self.entry(id, Some(command.operation));
+                self.end(Entry { given: command.given, ..entry }, result.into(), None).await
             }
             Decision::Refuse(result) => {
-                outcome(id, self.ports.outside.now(), Span::ZERO, result.into())
+                let now = self.ports.outside.now();
+                let said = outcome(id, now, Span::ZERO, result.into());
+                Outcome { given: command.given, ..said }
             }
         }
     }
@@ -306,7 +315,7 @@ impl Runner {
 
     /// Writes the intent, then acts. What is refused leaves its outcome only.
     async fn begin(&self, command: Command, cancel: CancellationToken, turn: &Turn) -> Outcome {
-        let Command { id, operation, .. } = command;
+        let Command { id, operation, given, .. } = command;
         let ready = async {
             // The turn first: who holds a pass while it waits would hold up a switch that fires.
             self.wait(id, turn, &cancel).await?;
@@ -320,7 +329,7 @@ impl Runner {
             Ok::<_, Halt>((context, pass))
         };
         let ready = ready.await;
-        let mut entry = self.entry(id, Some(operation.clone()));
+        let mut entry = Entry { given, ..self.entry(id, Some(operation.clone())) };
         let (context, pass) = match ready {
             Ok((context, pass)) => {
                 entry.mark = context.mark.clone();
@@ -472,6 +481,7 @@ impl Runner {
         entry.unfinished = (entry.unfinished || attempt.unfinished) && !attempt.result.is_done();
         let attempt = self.overtaken(entry.id, attempt).await;
         let outcome = outcome(entry.id, entry.began, took, attempt);
+        let outcome = Outcome { given: entry.given, ..outcome };
         entry.outcome = Some(outcome.clone());
         if let Err(error) = self.write(&entry).await {
             tracing::error!(command = %entry.id, %error, "the outcome can't be written: told all the same, and tried again");
@@ -544,8 +554,8 @@ impl Runner {
     /// A new entry of the ledger.
     fn entry(&self, id: CommandId, operation: Option<Operation>) -> Entry {
         let began = self.ports.outside.now();
-        let (mark, outcome, unfinished, acknowledged) = Default::default();
-        Entry { id, operation, began, mark, outcome, unfinished, acknowledged }
+        let (given, mark, outcome, unfinished, acknowledged) = Default::default();
+        Entry { id, operation, given, began, mark, outcome, unfinished, acknowledged }
     }
 
     async fn known(&self, id: CommandId) -> Known {
@@ -558,7 +568,7 @@ impl Runner {
 
 fn outcome(command: CommandId, began: Timestamp, took: Span, attempt: Attempt) -> Outcome {
     let Attempt { result, output, evidence, .. } = attempt;
-    fit::fitted(Outcome { command, result, began, took, output, evidence })
+    fit::fitted(Outcome { command, given: None, result, began, took, output, evidence })
 }
 
 /// Nobody saw its end.

@@ -370,6 +370,11 @@ impl Switches {
         }
     }
 
+    /// The newest rollout that has a switch.
+    pub(crate) fn newest(&self) -> Option<RolloutId> {
+        self.all().keys().next_back().copied()
+    }
+
     fn get(&self, rollout: RolloutId) -> Option<Switch> {
         self.all().get(&rollout).cloned()
     }

@@ -6,7 +6,8 @@ use std::fs;
 
 use dv_proto::v1::{self, from_agent, to_agent};
 use dv_types::{
-    Digest, Finding, OpResult, Operation, Probe, Span, Subject, operation::UnitVerb, probe::Probing,
+    Digest, Finding, OpResult, Operation, Probe, Span, Subject, Timestamp, operation::UnitVerb,
+    probe::Probing,
 };
 use support::{Coordinator, Host, Life, SCRIPTS, eventually, mode, verify};
 
@@ -45,6 +46,45 @@ async fn a_command_is_done_once_and_its_outcome_repeated_word_for_word() {
     assert!(session.hello.commands.is_empty());
     session.run("r1-1", &argv, false).await;
     assert_eq!(session.outcome_json().await, first);
+    assert_eq!(fs::read_to_string(done).unwrap(), "once\n");
+}
+
+#[tokio::test]
+async fn a_number_that_is_given_again_by_a_store_that_has_gone_back_is_told_apart() {
+    let mut coordinator = Coordinator::start().await;
+    let host = Host::enrolled(&coordinator, SCRIPTS);
+    let agent = host.start();
+    let done = host.path("done");
+    let argv = host.script("do", &format!("echo once >> {}", done.display()));
+    let at = |second| Timestamp::from_second(second).ok();
+
+    let mut session = coordinator.welcomed(1).await;
+    assert_eq!(session.hello.newest, 0);
+    session.given = at(1);
+    session.run("r7-1", &argv, true).await;
+    let first = session.outcome().await;
+    assert_eq!((&first.result, first.given), (&OpResult::Done, at(1)));
+    session.acknowledge("r7-1").await;
+    while session.heartbeat().await > 0 {}
+    drop(session);
+
+    agent.crash();
+    let _agent = host.start();
+    let mut session = coordinator.welcomed(2).await;
+    assert!(session.hello.commands.is_empty());
+    assert_eq!(session.hello.newest, 7);
+    session.given = at(2);
+    session.run("r7-1", &argv, true).await;
+    let again = session.outcome().await;
+    assert!(
+        matches!(&again.result, OpResult::Unknown(why) if why.contains("forgotten")),
+        "{again:?}"
+    );
+    assert_eq!(again.given, at(2));
+    // Asked by the first, it answers as ever.
+    session.given = at(1);
+    session.run("r7-1", &argv, true).await;
+    assert_eq!(session.outcome().await, first);
     assert_eq!(fs::read_to_string(done).unwrap(), "once\n");
 }
 
@@ -421,7 +461,7 @@ async fn a_gate_s_questions_are_answered() {
     assert_eq!(reading.good, Some(true));
     assert!(reading.probe.is_some_and(|took| took >= Span::from_millis(100)), "{reading:?}");
     let looked = fs::metadata(looked).unwrap().modified().unwrap();
-    assert!(*now >= dv_types::Timestamp::try_from(looked).unwrap(), "{now} {looked:?}");
+    assert!(*now >= Timestamp::try_from(looked).unwrap(), "{now} {looked:?}");
     let pending: Vec<_> = schema.pending.iter().map(ToString::to_string).collect();
     assert_eq!(schema.head.as_deref(), Some("1"));
     assert_eq!(pending, ["2 (expand)", "3 (irreversible)"]);

@@ -14,6 +14,9 @@ pub(crate) struct Entry {
     /// Nothing where the command was called off before it came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) operation: Option<Operation>,
+    /// When the command was given, as it says itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) given: Option<Timestamp>,
     pub(crate) began: Timestamp,
     /// What was there before it was acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]

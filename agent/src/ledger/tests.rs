@@ -25,6 +25,7 @@ fn intent(number: &str) -> Entry {
             timeout: Span::from_secs(1),
             repeatable: false,
         }),
+        given: None,
         began: Timestamp::UNIX_EPOCH,
         mark: Some(Mark::Unit(UnitMark { invocation: "abc".into() })),
         outcome: None,
@@ -37,6 +38,7 @@ fn ended(number: &str) -> Entry {
     Entry {
         outcome: Some(Outcome {
             command: id(number),
+            given: None,
             result: OpResult::Failed("exit code 3".into()),
             began: Timestamp::UNIX_EPOCH,
             took: Span::from_millis(17),

@@ -85,6 +85,7 @@ impl Session<'_> {
             agent_version: self.link.version.clone(),
             instance: self.link.instance.clone(),
             boot_id: self.link.runner.ports.outside.boot_id(),
+            newest: self.link.runner.newest().map_or(0, |rollout| rollout.0),
             commands: self.link.runner.unacknowledged().iter().map(ToString::to_string).collect(),
         });
         let outbound = self.link.outbox.open(hello);

@@ -23,13 +23,14 @@ fn once_steps() -> [Operation; 3] {
 }
 
 fn command(operation: Operation) -> Command {
-    Command { id: "r1-1".parse().unwrap(), attempt: 1, operation }
+    Command { id: "r1-1".parse().unwrap(), attempt: 1, given: None, operation }
 }
 
 fn entry(operation: Operation, mark: Option<&str>) -> Entry {
     Entry {
         id: "r1-1".parse().unwrap(),
         operation: Some(operation),
+        given: None,
         began: Timestamp::UNIX_EPOCH,
         mark: mark.map(|invocation| Mark::Unit(UnitMark { invocation: invocation.into() })),
         outcome: None,
@@ -41,6 +42,7 @@ fn entry(operation: Operation, mark: Option<&str>) -> Entry {
 fn outcome() -> Outcome {
     Outcome {
         command: "r1-1".parse().unwrap(),
+        given: None,
         result: OpResult::Done,
         began: Timestamp::UNIX_EPOCH,
         took: Span::ZERO,
@@ -112,4 +114,21 @@ fn what_was_called_off_before_it_came_stays_so() {
     };
     let decision = decide(Known::Ended(tombstone), &command(run(true)));
     assert!(matches!(decision, Decision::Repeat(Outcome { result: OpResult::Cancelled, .. })));
+}
+
+#[test]
+fn what_was_done_under_a_number_in_a_forgotten_time_says_nothing_of_now() {
+    let at = |second| Some(Timestamp::from_second(second).unwrap());
+    let then = |outcome| Entry { given: at(1), outcome, ..entry(run(true), None) };
+    let now = |given| Command { given, ..command(run(true)) };
+    for known in [Known::Intent(then(None)), Known::Ended(then(Some(outcome())))] {
+        let decision = decide(known, &now(at(2)));
+        let Decision::Refuse(OpResult::Unknown(why)) = &decision else { panic!("{decision:?}") };
+        assert!(why.contains("start a new rollout"), "{why}");
+    }
+    // The same command once more; and what a coordinator says that knows of no times.
+    for given in [at(1), None] {
+        let decision = decide(Known::Ended(then(Some(outcome()))), &now(given));
+        assert_eq!(decision, Decision::Repeat(outcome()));
+    }
 }

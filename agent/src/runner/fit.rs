@@ -117,6 +117,7 @@ mod tests {
     fn outcome(result: OpResult, output: Output, evidence: Option<Evidence>) -> Outcome {
         Outcome {
             command: "r1-1".parse().unwrap(),
+            given: None,
             result,
             began: Timestamp::UNIX_EPOCH,
             took: Span::from_millis(17),

@@ -134,7 +134,7 @@ mod tests {
     }
 
     fn place(queue: &Arc<Queue>, id: &str, operation: Operation) -> Turn {
-        queue.place(&Command { id: id.parse().unwrap(), attempt: 1, operation })
+        queue.place(&Command { id: id.parse().unwrap(), attempt: 1, given: None, operation })
     }
 
     #[test]

@@ -53,7 +53,12 @@ impl Bench {
     }
 
     fn command(&self, id: &str, operation: Operation) {
-        self.runner.command(Command { id: id.parse().unwrap(), attempt: 1, operation });
+        self.runner.command(Command {
+            id: id.parse().unwrap(),
+            attempt: 1,
+            given: None,
+            operation,
+        });
     }
 
     async fn outcome(&mut self) -> Outcome {

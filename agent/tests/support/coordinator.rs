@@ -16,7 +16,7 @@ use dv_proto::v1::{
     enrolment_server::{Enrolment, EnrolmentServer},
     from_agent, to_agent,
 };
-use dv_types::{Command, Finding, Operation, Outcome, Span, Subject, probe::Probing};
+use dv_types::{Command, Finding, Operation, Outcome, Span, Subject, Timestamp, probe::Probing};
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::aws_lc_rs,
@@ -60,6 +60,8 @@ pub struct Session {
     pub hello: Hello,
     pub certificate: Vec<u8>,
     pub epoch: u64,
+    /// When its commands are given.
+    pub given: Option<Timestamp>,
     orders: mpsc::Sender<Result<ToAgent, Status>>,
     words: Streaming<FromAgent>,
 }
@@ -154,7 +156,8 @@ impl Session {
     }
 
     pub async fn command(&self, id: &str, operation: Operation) {
-        let command = Command { id: id.parse().unwrap(), attempt: 1, operation };
+        let given = self.given;
+        let command = Command { id: id.parse().unwrap(), attempt: 1, given, operation };
         let command_json = dv_proto::to_json(&command);
         self.say(to_agent::Message::Command(v1::Command { command_json })).await;
     }
@@ -246,7 +249,7 @@ impl AgentLink for Api {
             return Err(Status::invalid_argument("no Hello"));
         };
         let (orders, stream) = mpsc::channel(16);
-        let session = Session { hello, certificate, epoch: 0, orders, words };
+        let session = Session { hello, certificate, epoch: 0, given: None, orders, words };
         self.sessions.send(session).await.map_err(|_| Status::unavailable("the test is over"))?;
         Ok(Response::new(ReceiverStream::new(stream)))
     }

@@ -1,6 +1,6 @@
 //! An event, and the facts that it is. No decision is made here.
 
-use dv_types::{Fact, HostName};
+use dv_types::{Fact, HostName, Outcome, Timestamp};
 
 use crate::{Event, Rollout, rollout::Mode};
 
@@ -59,6 +59,7 @@ impl Rollout {
             (Event::Outcome { host, outcome }, _)
                 if let Some((k, given)) = self.once_of(host, outcome.command) =>
             {
+                is_of(outcome, given.since)?;
                 let (once, host, outcome) = (k as u32, host.clone(), outcome.clone());
                 let news = given.answer.is_none();
                 let fact = || Fact::OnceReported { once, host, outcome };
@@ -69,6 +70,7 @@ impl Rollout {
                 let given = self.hosts[i]
                     .given(outcome.command)
                     .ok_or_else(|| format!("{host} was never given {}", outcome.command))?;
+                is_of(outcome, given.since)?;
                 let fact = || Fact::Reported { host: host.clone(), outcome: outcome.clone() };
                 Ok((!given.reported).then(fact).into_iter().collect())
             }
@@ -91,5 +93,16 @@ impl Rollout {
 
     fn known(&self, host: &HostName) -> Result<usize, String> {
         self.host(host).ok_or_else(|| format!("{} has no host {host}", self.id))
+    }
+}
+
+/// Refuses the outcome of a command that had the same number, in a time that the store has forgotten.
+fn is_of(outcome: &Outcome, since: Timestamp) -> Result<(), String> {
+    match outcome.given {
+        Some(given) if given != since => Err(format!(
+            "the outcome is of another {}, given at {given}: this one was given at {since}",
+            outcome.command
+        )),
+        _ => Ok(()),
     }
 }

@@ -305,8 +305,8 @@ impl Rollout {
         let PlannedOnce { operation, .. } = &self.plan.once[k];
         let id = self.id.to_string();
         let fill = |text: &str| text.replace("${rollout}", &id);
-        let command =
-            Command { id: flight.command, attempt: 1, operation: operation.map_texts(&fill) };
+        let (id, given) = (flight.command, Some(flight.since));
+        let command = Command { id, attempt: 1, given, operation: operation.map_texts(&fill) };
         Effect::Send { host: flight.host.clone(), command }
     }
 

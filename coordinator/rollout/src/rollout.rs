@@ -288,7 +288,8 @@ impl Rollout {
         let host = &self.hosts[i];
         let flight = host.flight.as_ref()?;
         let operation = self.operations(i).get(flight.step as usize)?.clone();
-        let command = Command { id: flight.command, attempt: host.attempt, operation };
+        let given = host.given(flight.command).map(|given| given.since);
+        let command = Command { id: flight.command, attempt: host.attempt, given, operation };
         Some(Effect::Send { host: self.name(i).clone(), command })
     }
 

@@ -6,7 +6,7 @@ use dv_proto::{
     come_back,
     v1::{self, agent_link_server::AgentLink, from_agent, to_agent},
 };
-use dv_types::{CommandId, HostName};
+use dv_types::{CommandId, HostName, RolloutId};
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -47,7 +47,9 @@ impl AgentLinkApi {
         self.rollouts.fleet.admit(host, serial).map_err(|why| self.refuse(host, why))?;
         let first = tokio::time::timeout(HELLO_BY, words.next()).await;
         let first = first.map_err(|_| Status::deadline_exceeded("no Hello"))?.transpose()?;
-        let (greeting, commands) = greeting(first, serial)?;
+        let (greeting, commands, newest) = greeting(first, serial)?;
+        // Before it can be told anything.
+        self.rollouts.not_up_to(host, newest).await?;
         let version = greeting.agent_version.clone();
         let link =
             self.rollouts.fleet.attach(host, greeting).map_err(|why| self.refuse(host, why))?;
@@ -138,11 +140,12 @@ impl AgentLink for AgentLinkApi {
     }
 }
 
-/// What the agent says of itself, and the commands that it knows and whose outcomes were not acknowledged.
+/// What the agent says of itself, the commands that it knows and whose outcomes were not acknowledged, and the newest
+/// rollout that it remembers.
 fn greeting(
     first: Option<v1::FromAgent>,
     serial: &str,
-) -> Result<(Greeting, Vec<CommandId>), Status> {
+) -> Result<(Greeting, Vec<CommandId>, RolloutId), Status> {
     match first.and_then(|first| first.message) {
         Some(from_agent::Message::Hello(hello)) => {
             let short = |text: String| text.chars().take(64).collect();
@@ -151,7 +154,12 @@ fn greeting(
                 instance: short(hello.instance),
                 serial: serial.to_owned(),
             };
-            Ok((greeting, hello.commands.iter().filter_map(|id| id.parse().ok()).collect()))
+            let commands: Vec<CommandId> =
+                hello.commands.iter().filter_map(|id| id.parse().ok()).collect();
+            // An agent of an earlier version names these only.
+            let named = commands.iter().map(|command| command.rollout);
+            let newest = named.fold(RolloutId(hello.newest), Ord::max);
+            Ok((greeting, commands, newest))
         }
         _ => Err(Status::invalid_argument("the first message must be Hello")),
     }

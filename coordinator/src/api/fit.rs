@@ -81,6 +81,7 @@ mod tests {
     fn outcome(tail: String, why: String) -> Outcome {
         Outcome {
             command: "r1-1".parse().unwrap(),
+            given: None,
             result: OpResult::Failed(why),
             began: Timestamp::UNIX_EPOCH,
             took: Span::ZERO,

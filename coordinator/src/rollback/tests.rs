@@ -56,6 +56,7 @@ async fn due() -> (Arc<Rollouts>, RolloutId) {
     records.extend(begun.records().iter().cloned());
     let outcome = Outcome {
         command: "r1-1".parse().unwrap(),
+        given: None,
         result: OpResult::Failed("it does not come up".to_owned()),
         began: now,
         took: Span::ZERO,

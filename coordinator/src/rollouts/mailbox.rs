@@ -174,6 +174,7 @@ mod tests {
     fn outcome(number: u32) -> Outcome {
         Outcome {
             command: CommandId { rollout: RolloutId(1), number },
+            given: None,
             result: OpResult::Done,
             began: Timestamp::UNIX_EPOCH,
             took: Span::ZERO,

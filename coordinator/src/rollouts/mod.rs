@@ -11,6 +11,7 @@ mod driver;
 mod errands;
 mod feed;
 mod mailbox;
+mod numbers;
 mod retry;
 mod route;
 mod start;

@@ -133,14 +133,18 @@ impl Journal {
         Ok(self.get(Key::next_rollout()).await?.unwrap_or(RolloutId(1)))
     }
 
+    /// Gives the numbers from `next`, the next one, up to `after` to nobody.
+    pub async fn skip_to(&self, next: RolloutId, after: RolloutId) -> Result<(), StoreError> {
+        let key = Key::next_rollout();
+        let (before, after) = (number_before(next)?, encode(&key, &after)?);
+        self.store.commit(self.batch()?.expect(key.clone(), before).put(key, after)).await
+    }
+
     /// Makes a rollout known. Refused if its service has an unfinished one. A reversal takes its turn out of
     /// those that are due, and `bad` goes with it.
     pub async fn create(&self, header: &Header, bad: Option<&BadMark>) -> Result<(), StoreError> {
         let next = Key::next_rollout();
-        let before = match header.rollout {
-            RolloutId(1) => None,
-            id => Some(encode(&next, &id)?),
-        };
+        let before = number_before(header.rollout)?;
         let after = encode(&next, &RolloutId(header.rollout.0 + 1))?;
         let (key, active) = (Key::header(header.rollout), Key::active(&header.service));
         let value = encode(&key, header)?;
@@ -406,5 +410,13 @@ impl Journal {
             .put(token_key, after)
             .put(host_key, value);
         self.store.commit(batch).await
+    }
+}
+
+/// What is stored where this is the number of the next rollout.
+fn number_before(next: RolloutId) -> Result<Option<Vec<u8>>, StoreError> {
+    match next {
+        RolloutId(1) => Ok(None),
+        id => encode(&Key::next_rollout(), &id).map(Some),
     }
 }

@@ -9,6 +9,7 @@ mod fixture;
 mod fleet;
 mod follow;
 mod gates;
+mod gone_back;
 mod identity;
 mod journal;
 mod monitor;

@@ -43,6 +43,7 @@ async fn an_outcome_of_a_rollout_that_is_still_to_come_is_not_acknowledged() {
 
     let outcome = Outcome {
         command: "r3-8".parse().unwrap(),
+        given: None,
         result: OpResult::Done,
         began: Timestamp::UNIX_EPOCH,
         took: Span::ZERO,

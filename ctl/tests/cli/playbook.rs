@@ -224,6 +224,7 @@ pub(crate) fn outcome(
 ) -> Outcome {
     Outcome {
         command,
+        given: None,
         result,
         began: at(secs),
         took: Span::from_millis(2_000),

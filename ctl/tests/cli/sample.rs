@@ -254,6 +254,7 @@ impl Journal {
         let command = CommandId { rollout: self.id, number: self.commands };
         let outcome = Outcome {
             command,
+            given: None,
             result,
             began: at(secs),
             took: Span::from_millis(3_400),

@@ -104,6 +104,10 @@ pub struct Hello {
     /// Commands that the agent knows and whose outcome was not acknowledged.
     #[prost(string, repeated, tag = "4")]
     pub commands: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The highest number of a rollout that the agent remembers; 0 where there is none. A coordinator whose store has gone
+    /// back in time gives no number up to it.
+    #[prost(uint64, tag = "5")]
+    pub newest: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Heartbeat {

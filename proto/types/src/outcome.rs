@@ -9,6 +9,9 @@ use crate::{CommandId, Commit, Digest, Migration, Span, Timestamp};
 pub struct Outcome {
     /// The command.
     pub command: CommandId,
+    /// When the command was given, as the command says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<Timestamp>,
     /// How it ended.
     pub result: OpResult,
     /// When it began, by the host's clock.

@@ -110,12 +110,13 @@ impl Host {
             let known = Known { operation, outcome: None, acknowledged: false };
             memory.commands.insert(command.id, known);
         }
-        let (host, id) = (Arc::clone(self), command.id);
+        let (host, id, given) = (Arc::clone(self), command.id, command.given);
         tokio::spawn(async move {
             let began = Timestamp::now();
             tokio::time::sleep(host.pace).await;
             let outcome = Outcome {
                 command: id,
+                given,
                 result: OpResult::Done,
                 began,
                 took: Span::from(host.pace),

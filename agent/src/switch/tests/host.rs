@@ -276,7 +276,7 @@ impl Host {
 
 impl Agent {
     pub(super) fn tell(&self, number: &str, operation: Operation) {
-        self.runner.command(Command { id: id(number), attempt: 1, operation });
+        self.runner.command(Command { id: id(number), attempt: 1, given: None, operation });
     }
 
     pub(super) async fn outcome(&mut self, number: &str) -> Outcome {

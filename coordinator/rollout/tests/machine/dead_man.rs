@@ -129,6 +129,7 @@ fn a_host_that_went_back_by_itself_has_failed_and_is_left_alone() {
     let command = *world.agents[&host(1)].inbox.keys().next().unwrap();
     let outcome = Outcome {
         command,
+        given: None,
         result: OpResult::Failed("the host went back by itself".to_owned()),
         began: Timestamp::UNIX_EPOCH,
         took: Span::ZERO,

@@ -4,6 +4,7 @@ mod database;
 mod dead_man;
 mod diagram;
 mod gates;
+mod gone_back;
 mod monitor;
 mod once;
 mod planning;

@@ -603,6 +603,7 @@ fn outcome(
 ) -> Outcome {
     Outcome {
         command,
+        given: None,
         result,
         began: now,
         took: Span::from_millis(5),

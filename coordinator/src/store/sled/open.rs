@@ -12,7 +12,7 @@ use super::{
     mark::{Mark, State},
     restore, room,
 };
-use crate::files;
+use crate::{files, store::Key};
 
 /// sled's own default is 1 GiB.
 const CACHE: u64 = 64 * 1024 * 1024;
@@ -65,6 +65,9 @@ pub(super) fn open(state_dir: &Path) -> Result<Opened, String> {
     if let Some(mark) = &mark {
         mark.check(state_dir, found.as_ref().map(|(store, revision)| (store.as_str(), *revision)))?;
     }
+    if mark.is_none() && found.is_some() {
+        older(&db)?;
+    }
     let mut now = match found {
         Some((store, revision)) => Mark { store, revision, state: State::Open },
         None => mark.unwrap_or_else(Mark::new),
@@ -89,6 +92,18 @@ pub(super) fn open(state_dir: &Path) -> Result<Opened, String> {
     };
     write(&now)?;
     Ok(Opened { db, progress, mark: now, cure, lock })
+}
+
+/// Nobody knows how far this store had come: somebody has put a copy there, and it is older than what was.
+fn older(db: &sled::Db) -> Result<(), String> {
+    let plain = |why: sled::Error| one_line(&why.to_string());
+    let before = db.get(Key::next_rollout().as_bytes()).map_err(plain)?;
+    let (key, value) = restore::skip(before.as_deref())?;
+    db.insert(key, value).map_err(plain)?;
+    tracing::warn!(
+        "nothing says how far the store had come, so it is taken for an older one: numbers of rollouts are skipped"
+    );
+    Ok(())
 }
 
 /// Which store it is and how far it has come, as the store itself knows it.

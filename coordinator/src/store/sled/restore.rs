@@ -23,8 +23,8 @@ use crate::{
     },
 };
 
-/// Numbers of rollouts that are not given after a restore: agents may have seen them since the backup was made, and
-/// would answer for what they did under them.
+/// Numbers of rollouts that are not given after a restore. Agents say which ones they remember; those of the first version
+/// do not, and would answer for what they did under them since the backup was made.
 const SKIPPED: u64 = 1_000;
 
 /// While this file is there, a restore has begun to move things and has not ended.
@@ -113,8 +113,8 @@ pub(super) fn restore(
     Ok(Restored { contents, aside })
 }
 
-/// The number of the next rollout, as it is after a restore.
-fn skip(before: Option<&[u8]>) -> Result<(Vec<u8>, Vec<u8>), String> {
+/// The number of the next rollout, as it is after a restore, and its key.
+pub(super) fn skip(before: Option<&[u8]>) -> Result<(Vec<u8>, Vec<u8>), String> {
     let key = Key::next_rollout();
     let next = before.map_or(Ok(RolloutId(1)), |value| decode(&key, value));
     let after = next.and_then(|next: RolloutId| encode(&key, &RolloutId(next.0 + SKIPPED)));

@@ -307,6 +307,10 @@ impl Ledger {
         open.map(|(command, _)| command.to_string()).collect()
     }
 
+    fn newest(&self) -> u64 {
+        self.entries.lock().unwrap().keys().next_back().map_or(0, |command| command.rollout.0)
+    }
+
     fn call_off(&self, command: CommandId) {
         self.called_off.send_modify(|all| {
             all.insert(command);
@@ -334,8 +338,13 @@ impl Ledger {
                 Some(Entry::Done(outcome) | Entry::Acknowledged(outcome)) => Some(outcome.clone()),
             }
         };
-        if let Some(outcome) = known {
-            return self.report(&outcome);
+        match known {
+            Some(outcome) if outcome.given == command.given => return self.report(&outcome),
+            Some(outcome) => {
+                let result = OpResult::Unknown("done in a time that is forgotten".to_owned());
+                return self.report(&Outcome { result, given: command.given, ..outcome });
+            }
+            None => {}
         }
         let ledger = Arc::clone(self);
         tokio::spawn(async move {
@@ -347,6 +356,7 @@ impl Ledger {
             let tail = ledger.world.with(|hosts| hosts.chatter.clone());
             let outcome = Outcome {
                 command: command.id,
+                given: command.given,
                 result,
                 began: Timestamp::now(),
                 took: Span::ZERO,
@@ -451,6 +461,7 @@ async fn session(
         instance: instance.to_owned(),
         boot_id: String::new(),
         commands: ledger.open(),
+        newest: ledger.newest(),
     });
     words.try_send(v1::FromAgent { message: Some(hello) }).unwrap();
     let mut orders = client.link(ReceiverStream::new(outgoing)).await?.into_inner();
