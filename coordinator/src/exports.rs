@@ -2,7 +2,8 @@
 //! store's own files are damaged. A copy elsewhere is for the person to make.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, BufReader},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -12,31 +13,38 @@ use tokio::fs::OpenOptions;
 
 use crate::{
     files, local,
-    ports::{Clock, Store},
-    store::backup,
+    ports::{Clock, Store, StoreError},
+    store::{Key, backup, check_backup},
 };
 
 /// Backups that are kept.
 const KEPT: usize = 3;
+/// Time between two looks whether the first host has come.
+const SOON: Span = Span::from_secs(10);
 const SUFFIX: &str = ".dvbackup";
 const FORM: &str = "%Y-%m-%dT%H-%M-%SZ";
 
 /// Makes a backup every so often, until it is dropped.
 pub async fn run(state_dir: PathBuf, store: Arc<dyn Store>, clock: Arc<dyn Clock>, every: Span) {
     let directory = state_dir.join("backups");
+    let (mut is_bare, mut tried) = (bare(&directory), None);
     loop {
         let now = clock.now();
-        let due = newest(&directory).map_or(now, |last| every.after(last));
-        if due > now {
-            clock.sleep_until(due).await;
+        let last = newest(&directory).max(tried);
+        let due = last.map_or(now, |last| every.after(last));
+        // Nobody should have to go back to a fleet of nobody for a whole day.
+        let first_host = is_bare && matches!(has_hosts(&*store).await, Ok(true));
+        if due > now && !first_host {
+            clock.sleep_until(if is_bare { due.min(SOON.after(now)) } else { due }).await;
             continue;
         }
+        is_bare = !matches!(has_hosts(&*store).await, Ok(true));
         match export(&state_dir, &directory, &*store, now).await {
             Ok(Some(file)) => tracing::info!(file = %file.display(), "a backup was made"),
             Ok(None) => tracing::warn!("no backup was made: the disk has too little room"),
             Err(why) => tracing::error!(%why, "no backup was made"),
         }
-        clock.sleep_until(every.after(now)).await;
+        tried = Some(now);
     }
 }
 
@@ -56,6 +64,14 @@ async fn export(
     let mut out = options.write(true).create(true).truncate(true).mode(0o600).open(&new).await?;
     backup(store, local::identity(state_dir)?, &mut out).await?;
     out.sync_all().await?;
+    // What a coordinator could not start from does not take the place of what it could.
+    let (checked, _) = check_backup(BufReader::new(fs::File::open(&new)?))?;
+    if let Some(first) = checked.damage.first() {
+        let more = checked.damage.len() - 1;
+        let why = format!("it would be damaged: {first}, and {more} more; the older ones are kept");
+        fs::remove_file(&new)?;
+        return Err(why.into());
+    }
     let file = directory.join(format!("{}{SUFFIX}", now.strftime(FORM)));
     fs::rename(&new, &file)?;
     files::sync_directory(directory)?;
@@ -76,6 +92,20 @@ fn all(directory: &Path) -> io::Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
+}
+
+async fn has_hosts(store: &dyn Store) -> Result<bool, StoreError> {
+    Ok(!store.scan(Key::hosts(), None, 1).await?.is_empty())
+}
+
+/// Whether all that is there is of a time before there was any host.
+fn bare(directory: &Path) -> bool {
+    let Ok(found) = all(directory) else { return true };
+    let hosts = found.last().and_then(|newest| {
+        let from = BufReader::new(fs::File::open(newest).ok()?);
+        check_backup(from).ok().map(|(_, contents)| contents.hosts)
+    });
+    hosts.is_none_or(|hosts| hosts == 0)
 }
 
 /// When the newest one was made, as its name says.

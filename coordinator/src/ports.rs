@@ -43,8 +43,9 @@ pub trait Store: Send + Sync + 'static {
     /// Up to `limit` names of documents, in order, those after `after` only.
     fn documents(&self, after: Option<String>, limit: usize) -> Stored<'_, Vec<String>>;
 
-    /// Forgets a document. Nothing, if it is not there.
-    fn forget_document(&self, hash: String) -> Stored<'_, ()>;
+    /// Forgets a document; nothing, if it is not there. `false` where a snapshot is held: who reads it goes on to the
+    /// documents, so they stay.
+    fn forget_document(&self, hash: String) -> Stored<'_, bool>;
 
     /// Whether what it says still counts. Of several coordinators over one store, it counts for the one that leads.
     fn reigns(&self) -> bool {

@@ -5,7 +5,7 @@ use std::{fmt, io};
 use futures_util::TryStreamExt as _;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
-use super::{Item, Lines};
+use super::{Item, Key, Lines};
 use crate::ports::{Store, StoreError};
 
 /// Names of documents that are asked for at once.
@@ -20,13 +20,18 @@ pub struct Contents {
     pub documents: u64,
     /// Files of the state directory.
     pub files: u64,
+    /// Hosts, which are among the entries.
+    pub hosts: u64,
 }
 
 impl Contents {
     /// Counts one more.
     pub fn count(&mut self, item: &Item) {
         match item {
-            Item::Entry(..) => self.entries += 1,
+            Item::Entry(key, _) => {
+                self.entries += 1;
+                self.hosts += u64::from(key.starts_with(&Key::hosts()));
+            }
             Item::Document(..) => self.documents += 1,
             Item::File(..) => self.files += 1,
         }
@@ -35,7 +40,7 @@ impl Contents {
 
 impl fmt::Display for Contents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { entries, documents, files } = self;
+        let Self { entries, documents, files, hosts: _ } = self;
         write!(f, "{entries} entries, {documents} documents, {files} files")
     }
 }

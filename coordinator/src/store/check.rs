@@ -1,8 +1,9 @@
 //! Reads everything that is kept, and says what is damaged.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fmt,
+    io::BufRead,
     sync::Arc,
 };
 
@@ -12,8 +13,8 @@ use futures_util::TryStreamExt as _;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::{
-    BadMark, Dropped, Header, HostRecord, Key, Left, OperatorRecord, ReleaseRecord, TokenRecord,
-    bundle, left, value::decode,
+    Archive, ArchiveError, BadMark, Contents, Dropped, Header, HostRecord, Item, Key, Left,
+    OperatorRecord, ReleaseRecord, TokenRecord, bundle, hash, left, value::decode,
 };
 use crate::ports::{Store, StoreError};
 
@@ -64,7 +65,13 @@ pub async fn check(store: &dyn Store) -> Result<Checked, StoreError> {
     }
     documents(store, &mut checked).await?;
     for header in known.headers.values() {
+        let before = checked.damage.len();
         rollout(store, header, &mut checked).await?;
+        // One that is dropped while it is read is in pieces for a moment.
+        let is_news = checked.damage.len() > before;
+        if is_news && store.get(Key::header(header.rollout)).await?.is_none() {
+            checked.damage.truncate(before);
+        }
     }
     for release in &known.releases {
         let what = format!("{}: its services", release.release);
@@ -75,6 +82,35 @@ pub async fn check(store: &dyn Store) -> Result<Checked, StoreError> {
     }
     known.references(&mut checked);
     Ok(checked)
+}
+
+/// Reads a backup: each entry by its kind, each document by its hash, and whether all is there that is named. Journals are
+/// not replayed: a backup may be larger than memory.
+pub fn check_backup(from: impl BufRead) -> Result<(Checked, Contents), ArchiveError> {
+    let mut archive = Archive::begin(from)?;
+    let (mut checked, mut contents) = (Checked::default(), Contents::default());
+    let (mut known, mut documents) = (Known::default(), HashSet::new());
+    while let Some(item) = archive.read()? {
+        contents.count(&item);
+        let read = match item {
+            Item::Entry(key, value) => known.take(&key, &value),
+            Item::Document(name, text) if hash(&text) == name => {
+                documents.insert(name);
+                Ok(())
+            }
+            Item::Document(name, _) => Err(format!("document {name} is another")),
+            Item::File(..) => Ok(()),
+        };
+        checked.damage.extend(read.err());
+    }
+    (checked.entries, checked.documents) = (contents.entries, contents.documents);
+    for (what, name) in known.named() {
+        if !documents.contains(name) {
+            checked.damage.push(format!("{what}: document {name} is missing"));
+        }
+    }
+    known.references(&mut checked);
+    Ok((checked, contents))
 }
 
 /// Every document is what its name says.
@@ -183,6 +219,8 @@ struct Known {
     next: Option<RolloutId>,
     /// Rollouts with records.
     journals: BTreeSet<RolloutId>,
+    /// Rollouts that are dropped, and whose records are being deleted.
+    clearing: HashSet<RolloutId>,
 }
 
 impl Known {
@@ -230,12 +268,29 @@ impl Known {
             "bad" => any(decode::<BadMark>(key, value).map(drop)),
             "late" => any(decode::<Outcome>(key, value).map(drop)),
             "host" => any(decode::<HostRecord>(key, value).map(drop)),
-            "dropped" => any(decode::<Dropped>(key, value).map(drop)),
+            "dropped" => {
+                let dropped: Dropped = decode(key, value).map_err(plain)?;
+                if !dropped.cleared {
+                    self.clearing.insert(dropped.rollout);
+                }
+                Ok(())
+            }
             "operator" => any(decode::<OperatorRecord>(key, value).map(drop)),
             "token" => any(decode::<TokenRecord>(key, value).map(drop)),
             // Of a kind that is not looked into; it has the form that everything has.
             _ => any(decode::<IgnoredAny>(key, value).map(drop)),
         }
+    }
+
+    /// The documents that are named, and what each is.
+    fn named(&self) -> impl Iterator<Item = (String, &String)> {
+        let headers = self.headers.values();
+        let plans = headers.map(|header| (format!("{}: its plan", header.rollout), &header.plan));
+        let ended = self.headers.values().filter_map(|h| Some((h.rollout, h.end.as_ref()?)));
+        let reports = ended.map(|(id, end)| (format!("{id}: its last report"), &end.report));
+        let releases = self.releases.iter();
+        let releases = releases.map(|r| (format!("{}: its services", r.release), &r.document));
+        plans.chain(reports).chain(releases)
     }
 
     fn references(&self, checked: &mut Checked) {
@@ -248,7 +303,9 @@ impl Known {
                 Some(_) => {}
             }
         }
-        for rollout in self.journals.iter().filter(|id| !self.headers.contains_key(id)) {
+        let is_known =
+            |id: &&RolloutId| self.headers.contains_key(id) || self.clearing.contains(id);
+        for rollout in self.journals.iter().filter(|id| !is_known(id)) {
             checked.damage.push(format!("{rollout}: there are records, and nothing says of what"));
         }
         let last = self.headers.keys().next_back();

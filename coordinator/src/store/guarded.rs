@@ -66,7 +66,7 @@ impl Store for Guarded {
         self.store.documents(after, limit)
     }
 
-    fn forget_document(&self, hash: String) -> Stored<'_, ()> {
+    fn forget_document(&self, hash: String) -> Stored<'_, bool> {
         Box::pin(async move { self.look(self.store.forget_document(hash).await) })
     }
 

@@ -1,6 +1,6 @@
 //! Ended rollouts are not kept for ever: one that is dropped leaves a line, and nothing else.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use dv_types::{ReleaseId, Timestamp};
 use tokio::sync::{Mutex, MutexGuard};
@@ -13,6 +13,8 @@ use crate::ports::StoreError;
 
 /// Entries that are deleted at once.
 const PORTION: usize = 500;
+/// The pause before it is looked again whether a backup is done.
+const PAUSE: Duration = Duration::from_secs(2);
 /// Documents that are looked at at once.
 const PAGE: usize = 1_000;
 
@@ -125,11 +127,7 @@ impl Journal {
             let names = self.store().documents(after.clone(), PAGE).await?;
             let Some(last) = names.last().cloned() else { break };
             for name in names.into_iter().filter(|name| !named.contains(name)) {
-                let lately = self.lately().0.lock().await;
-                if !lately.iter().any(|saved| saved.contains(&name)) {
-                    self.store().forget_document(name).await?;
-                    forgotten += 1;
-                }
+                forgotten += usize::from(self.forget(&name).await?);
             }
             after = Some(last);
         }
@@ -137,5 +135,22 @@ impl Journal {
         let new = std::mem::take(&mut lately[0]);
         lately[1] = new;
         Ok(forgotten)
+    }
+
+    /// Forgets a document, unless it was saved lately; while a backup is made, not before that is done.
+    async fn forget(&self, name: &str) -> Result<bool, StoreError> {
+        loop {
+            {
+                let lately = self.lately().0.lock().await;
+                if lately.iter().any(|saved| saved.contains(name)) {
+                    return Ok(false);
+                }
+                if self.store().forget_document(name.to_owned()).await? {
+                    return Ok(true);
+                }
+            }
+            // Nobody who saves one waits meanwhile.
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }

@@ -154,7 +154,7 @@ impl Key {
         Self::late_of(command.rollout).number(command.number.into()).text(host.as_str())
     }
 
-    pub(super) fn hosts() -> Self {
+    pub(crate) fn hosts() -> Self {
         Self::tree("host")
     }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     ops::Bound,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use futures_util::{StreamExt as _, stream};
@@ -17,6 +17,8 @@ struct Content {
     documents: BTreeMap<String, String>,
     failing: bool,
     shortage: Option<Shortage>,
+    /// Snapshots that are held.
+    readers: Weak<()>,
 }
 
 /// A store in memory.
@@ -45,6 +47,10 @@ impl Content {
             return Err(StoreError::Failed("it was told to fail".to_owned()));
         }
         Ok(())
+    }
+
+    fn is_read(&self) -> bool {
+        self.readers.strong_count() > 0
     }
 
     fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {
@@ -88,9 +94,14 @@ impl Store for MemoryStore {
 
     fn snapshot(&self) -> Stored<'_, Snapshot> {
         Box::pin(async move {
-            let entries: Entries =
-                self.with(|content| content.entries.clone()).into_iter().collect();
-            Ok(stream::iter([Ok(entries)]).boxed())
+            let (entries, reader) = self.with(|content| {
+                let reader = content.readers.upgrade().unwrap_or_default();
+                content.readers = Arc::downgrade(&reader);
+                (content.entries.clone(), reader)
+            });
+            let entries = Ok(entries.into_iter().collect());
+            // As long as the snapshot is held, and not only until its end.
+            Ok(stream::iter([entries]).inspect(move |_| drop(Arc::clone(&reader))).boxed())
         })
     }
 
@@ -124,12 +135,15 @@ impl Store for MemoryStore {
         })
     }
 
-    fn forget_document(&self, hash: String) -> Stored<'_, ()> {
+    fn forget_document(&self, hash: String) -> Stored<'_, bool> {
         Box::pin(async move {
             self.with(|content| {
                 content.writable()?;
+                if content.is_read() {
+                    return Ok(false);
+                }
                 content.documents.remove(&hash);
-                Ok(())
+                Ok(true)
             })
         })
     }

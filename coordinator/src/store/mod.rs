@@ -30,7 +30,7 @@ mod words;
 pub use archive::{Archive, ArchiveError, Item, Lines};
 pub use backup::{BackupError, Contents, backup};
 pub use batch::{Batch, Write};
-pub use check::{Checked, check};
+pub use check::{Checked, check, check_backup};
 pub use entry::Entry;
 pub use etcd::{EtcdStore, Fence};
 pub use journal::Journal;

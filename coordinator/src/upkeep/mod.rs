@@ -15,7 +15,7 @@ use dv_coordinator::{
     leader::Place,
     local::{self, Question},
     ports::Store,
-    store::{self, Archive, Batch, Contents, Item, MemoryStore, SledStore},
+    store::{self, Archive, Batch, Item, MemoryStore, SledStore},
 };
 use tokio::io::{AsyncReadExt as _, AsyncWrite};
 
@@ -65,17 +65,30 @@ pub(crate) async fn backup(config: &Path, file: &Path) -> Done<()> {
         }
         out.sync_all().map_err(named)?;
         // What can't be read is no backup.
-        let contents = read_to_end(&new)?;
+        let (checked, contents) = store::check_backup(BufReader::new(File::open(&new)?))?;
         fs::rename(&new, file).map_err(named)?;
         let directory = file.parent().filter(|path| !path.as_os_str().is_empty());
         File::open(directory.unwrap_or(Path::new(".")))
             .and_then(|d| d.sync_all())
             .map_err(named)?;
-        Done::Ok(contents)
+        Done::Ok((checked, contents))
     }
     .await;
     match written {
-        Ok(contents) => println!("{}: {contents}", file.display()),
+        Ok((checked, contents)) => {
+            println!("{}: {contents}", file.display());
+            if contents.hosts == 0 {
+                println!("there is no host in it: make another one when the first has enrolled");
+            }
+            if let Some(first) = checked.damage.first() {
+                return Err(format!(
+                    "{} holds what the store holds, and that is damaged ({first}): a coordinator may not start from it, \
+                     so keep the older ones; `dv-coordinator check` names all",
+                    file.display()
+                )
+                .into());
+            }
+        }
         Err(why) => {
             let _ = fs::remove_file(&new);
             return Err(format!("no backup was made: {why}").into());
@@ -95,15 +108,6 @@ async fn write_backup(here: &Here, mut to: impl AsyncWrite + Unpin + Send) -> Do
     }
     tokio::io::AsyncWriteExt::flush(&mut to).await?;
     Ok(())
-}
-
-fn read_to_end(file: &Path) -> Done<Contents> {
-    let mut archive = Archive::begin(BufReader::new(File::open(file)?))?;
-    let mut contents = Contents::default();
-    while let Some(item) = archive.read()? {
-        contents.count(&item);
-    }
-    Ok(contents)
 }
 
 /// Restores the backup in `file`, or on standard input where that is `-`.
@@ -126,6 +130,11 @@ pub(crate) fn restore(config: &Path, file: &Path, replace: bool) -> Done<()> {
         None => SledStore::restore(state_dir, io::stdin().lock(), replace),
     }?;
     println!("{} holds now: {}", state_dir.display(), restored.contents);
+    if restored.contents.hosts == 0 {
+        println!(
+            "there is no host in it: every host has to enrol again, or there is a newer backup"
+        );
+    }
     if let Some(aside) = restored.aside {
         println!("what was there before is in {}", aside.display());
     }

@@ -596,7 +596,7 @@ impl Store for Mortal {
         self.store.documents(after, limit)
     }
 
-    fn forget_document(&self, hash: String) -> Stored<'_, ()> {
+    fn forget_document(&self, hash: String) -> Stored<'_, bool> {
         self.store.forget_document(hash)
     }
 

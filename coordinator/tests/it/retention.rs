@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use dv_coordinator::{
     clock::SystemClock,
-    ports::{Shortage, Store as _},
-    store::{MemoryStore, check},
+    ports::{Entries, Shortage, Store as _},
+    store::{Batch, Key, MemoryStore, check, check_backup},
 };
 use dv_proto::v1::{ListRolloutsRequest, RollBackRequest};
 use dv_types::{Span, record::Verdict, report::State};
+use tokio::io::AsyncReadExt as _;
 
 use super::{
     rollout::fleet,
@@ -42,6 +43,17 @@ async fn what_is_old_is_dropped_and_what_is_needed_is_kept() {
         }
     }
     let documents = store.documents(None, 1_000).await.unwrap().len();
+    let records = store.scan(Key::from_bytes(b"record/"), None, 10_000).await.unwrap();
+    // A backup is made meanwhile: it has all that it names, and what it has come to is not forgotten before its end.
+    let (mut out, mut backup) = tokio::io::duplex(1);
+    let source = store.clone();
+    let backing_up = tokio::spawn(async move {
+        dv_coordinator::store::backup(&source, Vec::new(), &mut out).await.unwrap();
+    });
+    let mut text = vec![backup.read_u8().await.unwrap()];
+    for _ in 0..200 {
+        text.push(backup.read_u8().await.unwrap());
+    }
     running.stop().await;
     drop(agents);
     site.configure(|config| config.keep_rollouts = Span::ZERO);
@@ -53,6 +65,17 @@ async fn what_is_old_is_dropped_and_what_is_needed_is_kept() {
     })
     .await;
     assert_eq!((kept, dropped), (12, 3));
+    eventually("their records are deleted", async || {
+        let left = store.scan(Key::from_bytes(b"record/"), None, 10_000).await.unwrap();
+        (left.len() < records.len()).then_some(())
+    })
+    .await;
+    assert_eq!(store.documents(None, 1_000).await.unwrap().len(), documents);
+    backup.read_to_end(&mut text).await.unwrap();
+    backing_up.await.unwrap();
+    let (checked, contents) = check_backup(text.as_slice()).unwrap();
+    assert_eq!(checked.damage, [""; 0]);
+    assert_eq!((contents.hosts, contents.documents), (1, documents as u64));
     let left = eventually("their records are gone", async || {
         let checked = check(&store).await.unwrap();
         (checked.documents < documents as u64).then_some(checked)
@@ -60,6 +83,7 @@ async fn what_is_old_is_dropped_and_what_is_needed_is_kept() {
     .await;
     assert_eq!(left.damage, [""; 0]);
     assert_eq!(left.rollouts, 12);
+    check_in_the_middle(&store, &records).await;
     let mut operator = site.operator();
     let gone = dv_proto::v1::GetRolloutRequest { rollout: "r1".to_owned() };
     let why = operator.get_rollout(gone).await.unwrap_err();
@@ -107,4 +131,40 @@ async fn on_a_disk_that_is_nearly_full_nothing_begins_and_what_is_under_way_ends
     let id = operator.begin(&manifest(|_| ()), "2.0").await.unwrap();
     let (_, report) = operator.follow(&id).await;
     assert_eq!(report.state, State::Ended(Verdict::Succeeded));
+}
+
+/// Where records of a dropped rollout are left, that is damage, unless they are about to be deleted.
+async fn check_in_the_middle(store: &MemoryStore, records: &Entries) {
+    let lines = store.scan(Key::from_bytes(b"dropped/"), None, 1).await.unwrap();
+    let (line, cleared) = lines[0].clone();
+    let text = String::from_utf8(cleared.clone()).unwrap();
+    let clearing = text.replace("\"cleared\":true", "\"cleared\":false").into_bytes();
+    assert_ne!(clearing, cleared);
+    let (key, value) = records[0].clone();
+    let write = async |batch: Batch| store.commit(batch).await.unwrap();
+    write(Batch::default().put(line.clone(), clearing).put(key.clone(), value)).await;
+    assert_eq!(check(store).await.unwrap().damage, [""; 0]);
+    write(Batch::default().put(line, cleared)).await;
+    let damage = check(store).await.unwrap().damage;
+    assert!(damage[0].contains("nothing says of what"), "{damage:?}");
+    write(Batch::default().delete(key)).await;
+}
+
+#[tokio::test]
+async fn a_backup_that_has_not_all_that_it_names_is_damaged() {
+    let store = MemoryStore::default();
+    let mut site = Site::with(Arc::new(store.clone()), Arc::new(SystemClock));
+    let _running = site.start().await;
+    let _agents = fleet(&site, &World::default(), 1).await;
+    let mut operator = site.operator();
+    let id = operator.begin(&manifest(|_| ()), "1.0").await.unwrap();
+    operator.follow(&id).await;
+    for name in store.documents(None, 10).await.unwrap() {
+        assert!(store.forget_document(name).await.unwrap());
+    }
+    let mut text = Vec::new();
+    dv_coordinator::store::backup(&store, Vec::new(), &mut text).await.unwrap();
+    let damage = check_backup(text.as_slice()).unwrap().0.damage;
+    assert_eq!(damage.len(), 2, "{damage:?}");
+    assert!(damage[0].contains("r1: its plan: document") && damage[0].contains("is missing"));
 }

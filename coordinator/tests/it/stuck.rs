@@ -63,7 +63,7 @@ impl Store for Refusing {
         self.store.documents(after, limit)
     }
 
-    fn forget_document(&self, hash: String) -> Stored<'_, ()> {
+    fn forget_document(&self, hash: String) -> Stored<'_, bool> {
         self.store.forget_document(hash)
     }
 

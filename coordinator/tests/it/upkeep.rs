@@ -2,14 +2,19 @@
 
 use std::{
     fs,
+    io::BufReader,
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
 };
 
 use dv_coordinator::{
+    clock::ManualClock,
+    exports,
     ports::Store as _,
-    store::{Batch, DEFAULT_FLOOR, Key, MemoryStore, SledStore},
+    store::{Batch, DEFAULT_FLOOR, HostRecord, Journal, Key, MemoryStore, SledStore, check_backup},
 };
+use dv_types::{Span, Timestamp};
 
 use super::program::{config, end, ready};
 
@@ -205,4 +210,40 @@ async fn a_coordinator_makes_backups_by_itself() {
 async fn a_check_of_nothing_is_well() {
     let checked = dv_coordinator::store::check(&MemoryStore::default()).await.unwrap();
     assert_eq!(checked.to_string(), "0 entries, 0 documents, 0 rollouts replayed: all is well");
+}
+
+#[tokio::test]
+async fn a_backup_is_made_soon_after_the_first_host() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, now) = (Arc::new(MemoryStore::default()), Timestamp::now());
+    let clock = ManualClock::new(now);
+    let day = Span::from_secs(24 * 60 * 60);
+    let (state_dir, ticking) = (directory.path().to_owned(), Arc::new(clock.clone()));
+    let _running = tokio::spawn(exports::run(state_dir, store.clone(), ticking, day));
+    let newest = async || {
+        let backups = fs::read_dir(directory.path().join("backups")).ok()?;
+        let files = backups.map(|file| file.unwrap().path());
+        let mut files: Vec<_> =
+            files.filter(|f| f.extension().is_some_and(|e| e == "dvbackup")).collect();
+        files.sort();
+        let text = BufReader::new(fs::File::open(files.last()?).unwrap());
+        Some((files.len(), check_backup(text).unwrap().1.hosts))
+    };
+    let first = super::support::eventually("a backup", newest).await;
+    assert_eq!(first, (1, 0));
+
+    let journal = Journal::open(store, now).await.unwrap();
+    let name = "web1".parse().unwrap();
+    let record =
+        HostRecord { name, labels: [].into(), enrolled: now, serials: Vec::new(), until: None };
+    journal.save_host(&record).await.unwrap();
+    let second = super::support::eventually("one with the host", async || {
+        clock.advance(Span::from_secs(1));
+        newest().await.filter(|(count, _)| *count > 1)
+    })
+    .await;
+    assert_eq!(second, (2, 1));
+    // The next is for the next day.
+    clock.advance(Span::from_secs(60 * 60));
+    assert_eq!(newest().await, Some(second));
 }

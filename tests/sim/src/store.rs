@@ -148,7 +148,7 @@ impl Store for SimStore {
         self.kept.documents(after, limit)
     }
 
-    fn forget_document(&self, hash: String) -> Stored<'_, ()> {
+    fn forget_document(&self, hash: String) -> Stored<'_, bool> {
         self.kept.forget_document(hash)
     }
 

@@ -146,9 +146,10 @@ impl Store for EtcdStore {
         Box::pin(async move { self.names(after.as_deref(), limit).await })
     }
 
-    fn forget_document(&self, hash: String) -> Stored<'_, ()> {
+    fn forget_document(&self, hash: String) -> Stored<'_, bool> {
         let store = self.clone();
-        apart(async move { store.forget(&hash).await })
+        // No backup is made of this store: etcd makes its own.
+        apart(async move { store.forget(&hash).await.map(|()| true) })
     }
 
     fn reigns(&self) -> bool {

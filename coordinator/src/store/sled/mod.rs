@@ -4,15 +4,19 @@ mod compact;
 mod copies;
 mod cure;
 mod mark;
+mod notes;
 mod open;
 mod restore;
 mod room;
 mod view;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 pub use self::restore::Restored;
 use self::{view::Views, writer::Writer};
@@ -105,6 +109,7 @@ impl Store for SledStore {
     fn snapshot(&self) -> Stored<'_, Snapshot> {
         let db = self.db.clone();
         let view = self.views.begin();
+        let held = Arc::clone(&view);
         let pages = stream::try_unfold((db, view), async |(db, view)| {
             let (page, db, view) = blocking(move || {
                 let page = view.page(&db)?;
@@ -113,6 +118,8 @@ impl Store for SledStore {
             .await?;
             Ok((!page.is_empty()).then_some((page, (db, view))))
         });
+        // As long as the snapshot is held, and not only until its end.
+        let pages = pages.inspect_ok(move |_| drop(Arc::clone(&held)));
         Box::pin(async move { Ok(pages.boxed()) })
     }
 
@@ -135,9 +142,12 @@ impl Store for SledStore {
         blocking(move || documents.names(after.as_deref(), limit))
     }
 
-    fn forget_document(&self, hash: String) -> Stored<'_, ()> {
-        let documents = self.documents.clone();
-        blocking(move || documents.forget(&hash))
+    fn forget_document(&self, hash: String) -> Stored<'_, bool> {
+        let (documents, views) = (self.documents.clone(), self.views.clone());
+        blocking(move || match views.are_held() {
+            true => Ok(false),
+            false => documents.forget(&hash).map(|()| true),
+        })
     }
 
     fn shortage(&self) -> Stored<'_, Option<Shortage>> {

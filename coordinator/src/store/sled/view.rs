@@ -39,6 +39,11 @@ impl Views {
         view
     }
 
+    /// Whether anybody holds one.
+    pub(super) fn are_held(&self) -> bool {
+        held(&self.0).iter().any(|view| view.strong_count() > 0)
+    }
+
     /// Writes these keys by `write`. No view begins meanwhile.
     pub(super) fn before<'a, T>(
         &self,

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     cure::Cure,
     mark::{Mark, State},
+    notes::Notes,
     open::{Opened, Progress},
     view::Views,
 };
@@ -24,8 +25,6 @@ use crate::{
 
 /// Batches that may wait.
 const QUEUE: usize = 1024;
-/// Groups after which it is noted beside the store how far it has come.
-const NOTED: u64 = 256;
 /// Bytes that are flushed together at most, roughly.
 const GROUP: usize = 1024 * 1024;
 
@@ -45,7 +44,8 @@ impl Writer {
             Cure::SyncAfterFlush => Some(File::open(state_dir.join("store").join("db"))?),
         };
         let state_dir = state_dir.to_owned();
-        let log = Log { db, progress, views, file, mark, state_dir, failed: false };
+        let notes = Notes::start(state_dir.clone())?;
+        let log = Log { db, progress, views, file, mark, notes, state_dir, failed: false };
         let (queue, waiting) = mpsc::channel(QUEUE);
         let thread = thread::Builder::new().name("store".to_owned()).spawn(move || {
             log.run(waiting);
@@ -86,6 +86,7 @@ struct Log {
     /// Synced after each flush, where sled can't be made to do it.
     file: Option<File>,
     mark: Mark,
+    notes: Notes,
     state_dir: PathBuf,
     failed: bool,
 }
@@ -106,10 +107,15 @@ impl Log {
                 let _ = answer.send(written.clone());
             }
         }
+        let Self { notes, failed, mut mark, state_dir, .. } = self;
+        // From here on nobody else notes anything.
+        drop(notes);
         // A store that could not be written was not closed in order.
-        if !self.failed {
-            self.mark.state = State::Closed;
-            self.note();
+        if !failed {
+            mark.state = State::Closed;
+            if let Err(why) = mark.write(&state_dir) {
+                tracing::warn!(%why, "that the store was closed can't be noted");
+            }
         }
     }
 
@@ -130,17 +136,8 @@ impl Log {
             file.sync_data().map_err(StoreError::failed)?;
         }
         self.mark.revision = revision;
-        if revision.is_multiple_of(NOTED) {
-            self.note();
-        }
+        self.notes.note(self.mark.clone());
         Ok(())
-    }
-
-    /// Writes beside the store how far it has come. Where that can't be, the note before still holds.
-    fn note(&self) {
-        if let Err(why) = self.mark.write(&self.state_dir) {
-            tracing::warn!(%why, "how far the store has come can't be noted");
-        }
     }
 }
 

@@ -7,6 +7,8 @@ use dv_coordinator::{
     store::{Batch, DEFAULT_FLOOR, Key, OpenError, SledStore},
 };
 
+use crate::support::eventually;
+
 fn open(state_dir: &Path) -> Result<SledStore, OpenError> {
     SledStore::open(state_dir, DEFAULT_FLOOR)
 }
@@ -24,6 +26,12 @@ async fn write(state_dir: &Path, n: u32) {
 async fn count(state_dir: &Path) -> usize {
     let store = open(state_dir).unwrap();
     store.scan(Key::from_bytes(b"k/"), None, 1_000).await.unwrap().len()
+}
+
+/// The number of the next rollout, as it is stored.
+async fn next_rollout(state_dir: &Path) -> Option<String> {
+    let next = open(state_dir).unwrap().get(Key::from_bytes(b"meta/next-rollout")).await.unwrap();
+    next.map(|next| String::from_utf8_lossy(&next).into_owned())
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -66,9 +74,38 @@ async fn a_store_that_has_forgotten_something_is_refused() {
     fs::rename(state.join("older"), state.join("store")).unwrap();
     let why = open(state).unwrap_err().to_string();
     assert!(why.contains("it is at revision 1 and was at 2"), "{why}");
-    // Who knows what that means says so.
+    // Who knows what that means says so. What was done since has numbers that agents may remember.
     fs::remove_file(state.join("store.mark")).unwrap();
     assert_eq!(count(state).await, 1);
+    let next = next_rollout(state).await.unwrap();
+    assert!(next.contains("1001"), "{next}");
+    assert_eq!(next_rollout(state).await, Some(next));
+}
+
+/// What was acknowledged is noted beside the store soon, although nobody has closed it.
+#[tokio::test]
+async fn after_a_kill_too_an_older_store_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("0");
+    write(&state, 0).await;
+    copy(&state.join("store"), &state.join("older"));
+    let store = open(&state).unwrap();
+    for n in 1..=3 {
+        store.commit(Batch::default().put(key(n), b"1".to_vec())).await.unwrap();
+    }
+    let noted = async || {
+        let mark = fs::read_to_string(state.join("store.mark")).unwrap();
+        mark.contains("\"revision\":4").then_some(())
+    };
+    eventually("it is noted", noted).await;
+    // As `kill -9` leaves it.
+    let killed = directory.path().join("1");
+    copy(&state, &killed);
+    drop(store);
+    fs::remove_dir_all(killed.join("store")).unwrap();
+    fs::rename(killed.join("older"), killed.join("store")).unwrap();
+    let why = open(&killed).unwrap_err().to_string();
+    assert!(why.contains("it is at revision 1 and was at 4"), "{why}");
 }
 
 #[tokio::test]
