@@ -7,7 +7,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
     fleet::{Cut, Fleet},
-    identity::{Authority, Issued, KeyId, Token},
+    identity::{Authority, Issued, KeyId, Peer, Token},
     ports::{Clock, StoreError},
     refusal::Refusal,
     store::{Held, HostRecord, Journal, Revoked, TokenRecord},
@@ -151,6 +151,40 @@ impl Enrolment {
         self.keep(HostRecord { certificates, ..record }).await?;
         tracing::info!(%host, serial = issued.serial, "renewed");
         Ok(self.admission(host.clone(), issued.certificate, &self.authority.pin()))
+    }
+
+    /// Takes up a certificate that was issued here and is forgotten, because the store has gone back in time: it lives longer
+    /// than the newest that is known, so it is newer. One that was replaced is older, and stays out.
+    pub(crate) async fn recognise(&self, host: &HostName, peer: &Peer) -> Result<(), Refusal> {
+        let is_forgotten = |record: &HostRecord| {
+            let known = &record.certificates;
+            let newest = known.iter().map(|held| held.until).max().flatten();
+            // The first version wrote down no more than when the host had enrolled.
+            let is_newer = newest.map_or(peer.since > record.enrolled, |until| peer.until > until);
+            let is_known = known.iter().any(|held| held.serial == peer.serial);
+            // Who was shut out on purpose has none.
+            !known.is_empty() && record.revoked.is_none() && is_newer && !is_known
+        };
+        if !self.fleet.record(host).is_some_and(|record| is_forgotten(&record)) {
+            return Ok(());
+        }
+        let _changing = self.changing.of(host).await;
+        let Some(record) = self.fleet.record(host).filter(is_forgotten) else { return Ok(()) };
+        if !self.authority.knows(&peer.issuer) {
+            return Ok(());
+        }
+        tracing::warn!(
+            %host, serial = peer.serial,
+            "its certificate is newer than all that the store knows: the store has gone back in time. It is let in",
+        );
+        let held = Held {
+            serial: peer.serial.clone(),
+            issuer: Some(peer.issuer.clone()),
+            until: Some(peer.until),
+            trust: None,
+            shown: true,
+        };
+        self.keep(HostRecord { certificates: vec![held], ..record }).await
     }
 
     /// Notes that a host has shown this certificate. Answers whether it should get another one, because the authority has

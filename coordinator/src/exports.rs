@@ -65,7 +65,8 @@ async fn export(
     backup(store, local::identity(state_dir)?, &mut out).await?;
     out.sync_all().await?;
     // What a coordinator could not start from does not take the place of what it could.
-    let (checked, _) = check_backup(BufReader::new(fs::File::open(&new)?))?;
+    let from = BufReader::new(fs::File::open(&new)?);
+    let (checked, _) = tokio::task::spawn_blocking(move || check_backup(from)).await??;
     if let Some(first) = checked.damage.first() {
         let more = checked.damage.len() - 1;
         let why = format!("it would be damaged: {first}, and {more} more; the older ones are kept");

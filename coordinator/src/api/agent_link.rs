@@ -97,6 +97,11 @@ impl AgentLinkApi {
         });
     }
 
+    async fn recognise<T>(&self, host: &HostName, request: &Request<T>) -> Result<(), Status> {
+        let Some(peer) = authorise::peer(request) else { return Ok(()) };
+        Ok(self.enrolment.recognise(host, peer).await?)
+    }
+
     fn pace(&self) -> Pace {
         Pace::of(self.rollouts.config.heartbeat.get(), self.rollouts.fleet.size(), cores())
     }
@@ -124,6 +129,7 @@ impl AgentLink for AgentLinkApi {
         request: Request<Streaming<v1::FromAgent>>,
     ) -> Result<Response<Self::LinkStream>, Status> {
         let (host, serial) = authorise::host(&request, self.rollouts.clock.now())?;
+        self.recognise(&host, &request).await?;
         self.open(&host, &serial, request.into_inner()).await.map(Response::new)
     }
 
@@ -132,6 +138,7 @@ impl AgentLink for AgentLinkApi {
         request: Request<v1::RenewRequest>,
     ) -> Result<Response<v1::RenewReply>, Status> {
         let (host, serial) = authorise::host(&request, self.rollouts.clock.now())?;
+        self.recognise(&host, &request).await?;
         self.rollouts.fleet.admit(&host, &serial).map_err(|why| self.refuse(&host, why))?;
         let csr = request.into_inner().csr_pem;
         let admission = self.enrolment.renew(&host, &serial, &csr).await?;

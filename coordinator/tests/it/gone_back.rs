@@ -8,7 +8,7 @@ use dv_coordinator::{
     identity::Authority,
     ports::{Clock as _, Store as _},
     reign::Reign,
-    store::{Batch, HostRecord, Journal, MemoryStore},
+    store::{Batch, Held, HostRecord, Journal, MemoryStore},
 };
 use dv_proto::v1::{FromAgent, Hello, RenewRequest, from_agent::Message};
 use dv_types::{
@@ -107,13 +107,13 @@ async fn next_after(hello: Hello) -> RolloutId {
     let store = Arc::new(MemoryStore::default());
     let now = SystemClock.now();
     let journal = Journal::open(store.clone(), now).await.unwrap();
-    let (host, serials) = ("web1".parse().unwrap(), vec!["1".to_owned()]);
+    let host = "web1".parse().unwrap();
     let record = HostRecord {
         name: "web1".parse().unwrap(),
         labels: [].into(),
         enrolled: now,
-        serials,
-        until: None,
+        certificates: vec![Held::of_serial("1")],
+        revoked: None,
     };
     journal.save_host(&record).await.unwrap();
     let authority = Arc::new(Authority::passing(now).unwrap());

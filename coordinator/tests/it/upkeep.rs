@@ -234,8 +234,13 @@ async fn a_backup_is_made_soon_after_the_first_host() {
 
     let journal = Journal::open(store, now).await.unwrap();
     let name = "web1".parse().unwrap();
-    let record =
-        HostRecord { name, labels: [].into(), enrolled: now, serials: Vec::new(), until: None };
+    let record = HostRecord {
+        name,
+        labels: [].into(),
+        enrolled: now,
+        certificates: Vec::new(),
+        revoked: None,
+    };
     journal.save_host(&record).await.unwrap();
     let second = super::support::eventually("one with the host", async || {
         clock.advance(Span::from_secs(1));

@@ -71,6 +71,7 @@ async fn session(host: &Arc<Host>, target: &Target, backoff: &mut Backoff) -> Re
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         instance: host.name.clone(),
         boot_id: String::new(),
+        newest: host.newest(),
         commands: host.unacknowledged().iter().map(ToString::to_string).collect(),
     });
     let outbound = host.outbox.open(hello);

@@ -76,6 +76,12 @@ impl Host {
         open.map(|(id, _)| *id).collect()
     }
 
+    /// The highest number of a rollout that it remembers.
+    pub(crate) fn newest(&self) -> u64 {
+        let memory = self.memory();
+        memory.commands.keys().map(|id| id.rollout.0).max().unwrap_or_default()
+    }
+
     /// An epoch that is over is not obeyed.
     pub(crate) fn pass(&self, epoch: Epoch) -> Result<()> {
         let mut memory = self.memory();
