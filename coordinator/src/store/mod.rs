@@ -37,7 +37,7 @@ pub use journal::Journal;
 pub use key::Key;
 pub use left::{Left, OnHost};
 pub use memory::MemoryStore;
-pub use sled::{DEFAULT_FLOOR, OpenError, Restored, SledStore};
+pub use sled::{Compaction, DEFAULT_FLOOR, OpenError, Restored, SledStore};
 pub use value::LIMIT as VALUE_LIMIT;
 pub use words::{
     BadMark, Dropped, End, Header, Held, HostRecord, OperatorRecord, ReleaseRecord, Revoked,

@@ -11,7 +11,9 @@ use crate::{
 };
 
 /// Cuts of one disk, before a new one is taken.
-const EACH: u64 = 5;
+const EACH: u64 = 6;
+/// Where the second writer of a disk counts from.
+const LATER: u64 = 1_000_000;
 /// The longest time between two cuts, in milliseconds.
 const PAUSE: u64 = 150;
 
@@ -35,12 +37,22 @@ pub fn cuts(power: &Path, kind: Kind, count: u64, seed: u64, ends: bool) -> Resu
         let directory = rig.mounted.join("state");
         std::fs::create_dir(&directory).map_err(|why| why.to_string())?;
         let mut writer = Writer::start(power, kind, &directory, 0)?;
-        for _ in 0..EACH.min(count - shown.cuts) {
+        let mut before = Vec::new();
+        for look in 0..EACH.min(count - shown.cuts) {
+            if look == EACH / 2 {
+                // Another one takes up what there is, and is cut in the middle of that.
+                before = writer.kill()?;
+                writer = Writer::start(power, kind, &directory, LATER)?;
+            }
             thread::sleep(Duration::from_millis(chance.below(PAUSE)));
             // What was told before the cut must be there after it.
-            let acknowledged = writer.acknowledged();
+            let told = writer.acknowledged();
             let cut = Cut::any(&mut chance);
             let image = rig.disk.cut(cut, &mut chance);
+            // What was about to go meanwhile may have gone.
+            let since = writer.acknowledged().split_off(told.len());
+            let going = since.into_iter().filter(|line| line.ends_with(" goes ."));
+            let acknowledged: Vec<_> = before.iter().cloned().chain(told).chain(going).collect();
             if !writer.writes() {
                 return Err("the writer has ended; its words are above".to_owned());
             }

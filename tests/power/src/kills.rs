@@ -18,8 +18,16 @@ pub fn kills(power: &Path, kind: Kind, count: u64, seed: u64) -> Result<Shown, S
     let mut chance = Chance::new(seed);
     let mut shown = Shown::default();
     let mut acknowledged = Vec::new();
+    let told = match kind {
+        Kind::Restore => 2,
+        Kind::Store | Kind::Shipped => 40,
+    };
     for kill in 1..=count {
-        let writer = Writer::start(power, kind, directory.path(), kill * 1_000_000)?;
+        let mut writer = Writer::start(power, kind, directory.path(), kill * 1_000_000)?;
+        if kill.is_multiple_of(2) {
+            // Past what it does when it starts; the others are killed in the middle of that, or soon after.
+            wait_for(&mut writer, told)?;
+        }
         thread::sleep(Duration::from_millis(chance.below(LIFE)));
         acknowledged.extend(writer.kill()?);
         shown.cuts += 1;
@@ -29,4 +37,15 @@ pub fn kills(power: &Path, kind: Kind, count: u64, seed: u64) -> Result<Shown, S
     }
     shown.acknowledged = acknowledged.len() as u64;
     Ok(shown)
+}
+
+/// Waits until a writer has told so much.
+fn wait_for(writer: &mut Writer, lines: usize) -> Result<(), String> {
+    while writer.acknowledged().len() < lines {
+        if !writer.writes() {
+            return Err("the writer has ended; its words are above".to_owned());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
 }

@@ -19,6 +19,7 @@ pub mod cuts;
 pub mod disk;
 pub mod kills;
 pub mod machine;
+mod restores;
 pub mod rig;
 pub mod speed;
 pub mod workload;

@@ -1,7 +1,7 @@
 //! What writers write, and how it is found again.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap, VecDeque},
     io::{self, Write as _},
     path::Path,
     sync::Arc,
@@ -9,23 +9,27 @@ use std::{
 
 use dv_coordinator::{
     ports::Store,
-    store::{Batch, DEFAULT_FLOOR, Key, SledStore},
+    store::{Batch, Compaction, DEFAULT_FLOOR, Key, SledStore},
 };
 use tokio::{runtime::Runtime, task::JoinSet};
 
-use crate::chance::Chance;
+use crate::{chance::Chance, restores};
 
 /// Whose writer it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The coordinator's store.
+    /// The coordinator's store: it writes, deletes, and is written anew at each start.
     Store,
+    /// A backup that is restored in the place of what is there, again and again.
+    Restore,
     /// sled as it is shipped: `insert`, `flush`.
     Shipped,
 }
 
 /// Callers that write at the same time.
 const CALLERS: u64 = 4;
+/// Writes of each that stay; of those before, one goes for each that comes.
+const KEPT: usize = 20;
 /// Keys that are written over and over by each.
 const OFTEN: u64 = 50;
 
@@ -33,7 +37,7 @@ impl Kind {
     /// From its name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Store, Self::Shipped].into_iter().find(|kind| kind.name() == name)
+        [Self::Store, Self::Restore, Self::Shipped].into_iter().find(|kind| kind.name() == name)
     }
 
     /// Its name.
@@ -41,6 +45,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Store => "store",
+            Self::Restore => "restore",
             Self::Shipped => "shipped",
         }
     }
@@ -49,6 +54,7 @@ impl Kind {
     pub fn write(self, directory: &Path, first: u64) -> Result<(), String> {
         match self {
             Self::Store => runtime()?.block_on(write(directory, first)),
+            Self::Restore => runtime()?.block_on(restores::write(directory)),
             Self::Shipped => write_shipped(directory, first),
         }
     }
@@ -57,6 +63,7 @@ impl Kind {
     pub fn verify(self, directory: &Path, acknowledged: &[String]) -> Result<(), String> {
         match self {
             Self::Store => runtime()?.block_on(verify(directory, acknowledged)),
+            Self::Restore => runtime()?.block_on(restores::verify(directory, acknowledged)),
             Self::Shipped => verify_shipped(directory, acknowledged),
         }
     }
@@ -67,7 +74,7 @@ fn runtime() -> Result<Runtime, String> {
 }
 
 /// A line is whole when it ends with a full stop.
-fn tell(line: &str) -> Result<(), String> {
+pub(crate) fn tell(line: &str) -> Result<(), String> {
     let mut out = io::stdout().lock();
     writeln!(out, "{line} .").and_then(|()| out.flush()).map_err(|why| why.to_string())
 }
@@ -80,15 +87,23 @@ fn once(caller: u64, n: u64) -> Key {
     Key::from_bytes(format!("once/{caller}/{n:012}").as_bytes())
 }
 
-/// Of each write: a document, the key that names it, and a key that is written over.
+/// Opens the store as a coordinator does, and writes it anew however small it is.
+fn open(directory: &Path) -> Result<SledStore, String> {
+    let always = Compaction { above: 0, times: 0 };
+    SledStore::open_and_compact(directory, DEFAULT_FLOOR, always)
+        .map_err(|why| format!("it can't be opened: {why}"))
+}
+
+/// Of each write: a document, the key that names it, and a key that is written over. Most go again later: first it is told
+/// that one goes, as nobody knows what became of it where the power was cut then.
 async fn write(directory: &Path, first: u64) -> Result<(), String> {
-    let store = SledStore::open(directory, DEFAULT_FLOOR).map_err(|why| why.to_string())?;
-    let store: Arc<dyn Store> = Arc::new(store);
+    let store: Arc<dyn Store> = Arc::new(open(directory)?);
     let mut callers = JoinSet::new();
     for caller in 0..CALLERS {
         let store = Arc::clone(&store);
         callers.spawn(async move {
             let mut chance = Chance::new(first + caller);
+            let mut there = VecDeque::new();
             for n in first.. {
                 let letters = "x".repeat(20 + chance.below(3_000) as usize);
                 let text = format!("{{\"of\":\"{caller} {n}\",\"text\":\"{letters}\"}}");
@@ -100,6 +115,18 @@ async fn write(directory: &Path, first: u64) -> Result<(), String> {
                     .put(often(caller, n), value);
                 store.commit(batch).await.map_err(|why| why.to_string())?;
                 tell(&format!("{caller} {n} {hash}"))?;
+                there.push_back((n, hash));
+                if there.len() > KEPT {
+                    let old = chance.below(KEPT as u64) as usize;
+                    let Some((n, hash)) = there.remove(old) else { continue };
+                    tell(&format!("{caller} {n} goes"))?;
+                    let batch = Batch::default()
+                        .expect(once(caller, n), Some(hash.clone().into_bytes()))
+                        .delete(once(caller, n));
+                    store.commit(batch).await.map_err(|why| why.to_string())?;
+                    store.forget_document(hash).await.map_err(|why| why.to_string())?;
+                    tell(&format!("{caller} {n} gone"))?;
+                }
             }
             Ok::<(), String>(())
         });
@@ -111,19 +138,41 @@ async fn write(directory: &Path, first: u64) -> Result<(), String> {
 }
 
 async fn verify(directory: &Path, acknowledged: &[String]) -> Result<(), String> {
-    let store = SledStore::open(directory, DEFAULT_FLOOR)
-        .map_err(|why| format!("it can't be opened: {why}"))?;
+    let store = open(directory)?;
     let get = async |key: Key| store.get(key).await.map_err(|why| why.to_string());
     let mut newest: HashMap<(u64, u64), u64> = HashMap::new();
+    let mut last: BTreeMap<(u64, u64), String> = BTreeMap::new();
     for line in acknowledged {
-        let (caller, n, hash) = parse(line)?;
-        if get(once(caller, n)).await?.as_deref() != Some(hash.as_bytes()) {
-            return Err(format!("lost: write {n} of caller {caller}, of {}", acknowledged.len()));
+        let (caller, n, what) = parse(line)?;
+        if what == "goes" && !last.contains_key(&(caller, n)) {
+            // It was written after what must be there was looked at.
+            continue;
         }
-        if store.document(hash.clone()).await.map_err(|why| why.to_string())?.is_none() {
-            return Err(format!("lost: document {hash} of write {n} of caller {caller}"));
+        if last.insert((caller, n), what).is_none() {
+            let newest = newest.entry((caller, n % OFTEN)).or_default();
+            *newest = n.max(*newest);
         }
-        newest.insert((caller, n % OFTEN), n);
+    }
+    for ((caller, n), what) in last {
+        let found = get(once(caller, n)).await?;
+        match what.as_str() {
+            "goes" => {}
+            "gone" if found.is_none() => {}
+            "gone" => return Err(format!("write {n} of caller {caller} was deleted, and is back")),
+            hash if found.as_deref() != Some(hash.as_bytes()) => {
+                return Err(format!(
+                    "lost: write {n} of caller {caller}, of {}",
+                    acknowledged.len()
+                ));
+            }
+            hash => {
+                let document =
+                    store.document(hash.to_owned()).await.map_err(|why| why.to_string())?;
+                if document.is_none() {
+                    return Err(format!("lost: document {hash} of write {n} of caller {caller}"));
+                }
+            }
+        }
     }
     for ((caller, _), n) in newest {
         let value = get(often(caller, n)).await?.unwrap_or_default();

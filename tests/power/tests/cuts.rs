@@ -16,6 +16,16 @@ fn a_hundred_cuts_take_nothing_from_the_store() {
     assert!(shown.acknowledged > 1_000, "{shown:?}");
 }
 
+#[test]
+fn sixty_cuts_in_the_middle_of_restores_leave_one_that_can_be_run_again() {
+    machine::prepare().unwrap();
+    let shown = cuts(Path::new(POWER), Kind::Restore, 60, 1, false).unwrap();
+    println!("{shown:?}");
+    assert_eq!(shown.lost, [""; 0]);
+    assert_eq!(shown.cuts, 60);
+    assert!(shown.acknowledged > 60, "{shown:?}");
+}
+
 /// Without the cure, the same cuts lose something: so they would be seen to.
 #[test]
 fn the_same_cuts_take_something_from_sled_as_it_is_shipped() {

@@ -32,3 +32,11 @@ fn the_third_fifty() {
 fn the_fourth_fifty() {
     fifty(4);
 }
+
+#[test]
+fn in_the_middle_of_restores() {
+    let shown = kills(Path::new(env!("CARGO_BIN_EXE_power")), Kind::Restore, 30, 1).unwrap();
+    println!("{shown:?}");
+    assert_eq!(shown.lost, [""; 0]);
+    assert!(shown.acknowledged >= 30, "{shown:?}");
+}

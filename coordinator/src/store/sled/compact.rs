@@ -12,10 +12,21 @@ use super::{
 };
 use crate::files;
 
-/// A smaller store is left as it is. In bytes.
-const SMALL: u64 = 64 << 20;
-/// How many times its content a store may be.
-const TIMES: u64 = 8;
+/// When a store is written anew.
+#[derive(Debug, Clone, Copy)]
+pub struct Compaction {
+    /// A smaller one is left as it is. In bytes.
+    pub above: u64,
+    /// How many times its content it may be.
+    pub times: u64,
+}
+
+impl Default for Compaction {
+    fn default() -> Self {
+        Self { above: 64 << 20, times: 8 }
+    }
+}
+
 /// What is written to the new one at once, in bytes.
 const PORTION: usize = 1 << 20;
 
@@ -27,10 +38,11 @@ pub(super) fn compacted(
     state_dir: &Path,
     db: &sled::Db,
     mark: &Mark,
+    when: Compaction,
 ) -> Result<Option<New>, String> {
     let plain = |why: sled::Error| one_line(&why.to_string());
     let size = db.size_on_disk().map_err(plain)?;
-    if size < SMALL {
+    if size < when.above {
         return Ok(None);
     }
     let mut live = 0;
@@ -38,11 +50,11 @@ pub(super) fn compacted(
         let (key, value) = entry.map_err(plain)?;
         live += (key.len() + value.len()) as u64;
     }
-    if size / TIMES < live {
+    if size < live.saturating_mul(when.times) {
         return Ok(None);
     }
     let free = room::free(state_dir).map_err(|why| why.to_string())?;
-    if free < 4 * live + SMALL {
+    if free < 4 * live + when.above {
         return Err(format!("{} MiB are free, and it holds {} MiB", free >> 20, live >> 20));
     }
     let entries = db.iter().map(|entry| {

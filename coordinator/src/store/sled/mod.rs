@@ -18,7 +18,7 @@ use std::{
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-pub use self::restore::Restored;
+pub use self::{compact::Compaction, restore::Restored};
 use self::{view::Views, writer::Writer};
 use super::{Batch, Key, documents::Documents};
 use crate::ports::{Entries, Shortage, Snapshot, Store, StoreError, Stored};
@@ -54,8 +54,17 @@ impl SledStore {
     /// Opens the store in `state_dir`, or makes it. Nothing new begins there when less than `floor` bytes of its disk
     /// are free.
     pub fn open(state_dir: &Path, floor: u64) -> Result<Self, OpenError> {
+        Self::open_and_compact(state_dir, floor, Compaction::default())
+    }
+
+    /// The same; it is written anew if it has become so large.
+    pub fn open_and_compact(
+        state_dir: &Path,
+        floor: u64,
+        compaction: Compaction,
+    ) -> Result<Self, OpenError> {
         let refuse = |why: String| OpenError { directory: state_dir.join("store"), why };
-        let opened = open::open(state_dir).map_err(refuse)?;
+        let opened = open::open(state_dir, compaction).map_err(refuse)?;
         let documents = Documents::open(&state_dir.join("documents"));
         let documents = documents.map_err(|why| refuse(why.to_string()))?;
         let (db, views) = (opened.db.clone(), Views::default());

@@ -34,7 +34,7 @@ pub(super) struct Opened {
 }
 
 /// Opens the store in `state_dir`, or makes it.
-pub(super) fn open(state_dir: &Path) -> Result<Opened, String> {
+pub(super) fn open(state_dir: &Path, compaction: compact::Compaction) -> Result<Opened, String> {
     files::private_directory(state_dir).map_err(|why| why.to_string())?;
     let lock = lock(state_dir)?;
     let directory = state_dir.join("store");
@@ -75,7 +75,7 @@ pub(super) fn open(state_dir: &Path) -> Result<Opened, String> {
     now.state = State::Open;
     progress.put(&now.store, now.revision)?;
     db.flush().map_err(|why| one_line(&why.to_string()))?;
-    let (db, progress) = match compact::compacted(state_dir, &db, &now) {
+    let (db, progress) = match compact::compacted(state_dir, &db, &now, compaction) {
         Ok(None) => (db, progress),
         Ok(Some(new)) => {
             drop((progress, db));

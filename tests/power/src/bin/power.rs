@@ -21,8 +21,10 @@ power check                           whether this machine can have a disk whose
 power cuts [COUNT [SEED]]             cut the power while the store writes; 100 times
 power shipped-cuts [COUNT [SEED]]     the same with sled as it is shipped, which loses something
 power kills [COUNT [SEED]]            kill -9 while the store writes; 200 times
+power restore-cuts [COUNT [SEED]]     cut the power while a backup is restored; 60 times
+power restore-kills [COUNT [SEED]]    kill -9 while a backup is restored; 50 times
 power speed [SECONDS]                 commits per second, with and without what makes them durable
-power writer KIND DIRECTORY FIRST     write for ever (store, shipped), and tell what was acknowledged
+power writer KIND DIRECTORY FIRST     write for ever (store, restore, shipped), and tell what was acknowledged
 power verify KIND DIRECTORY           look for what standard input says was acknowledged
 ";
 
@@ -50,6 +52,13 @@ fn main() -> ExitCode {
         }),
         ["kills", ref rest @ ..] => {
             many(rest, 200, |count, seed| kills(&own()?, Kind::Store, count, seed))
+        }
+        ["restore-cuts", ref rest @ ..] => many(rest, 60, |count, seed| {
+            machine::prepare()?;
+            cuts(&own()?, Kind::Restore, count, seed, false)
+        }),
+        ["restore-kills", ref rest @ ..] => {
+            many(rest, 50, |count, seed| kills(&own()?, Kind::Restore, count, seed))
         }
         ["speed"] => speeds(5),
         ["speed", seconds] => {
