@@ -32,6 +32,7 @@ pub mod size;
 pub mod span;
 pub mod subject;
 pub mod waiting;
+pub mod warrant;
 
 pub use command::Command;
 pub use fleet::{HostFacts, Labels};
@@ -56,3 +57,4 @@ pub use size::Size;
 pub use span::Span;
 pub use subject::{Finding, Subject};
 pub use waiting::WaitingOn;
+pub use warrant::Warrant;
