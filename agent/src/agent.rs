@@ -18,6 +18,7 @@ use crate::{
     process,
     runner::Runner,
     switch::{self, Clock, Switches},
+    warrants::Warrants,
 };
 
 /// The agent can't start.
@@ -85,11 +86,14 @@ impl Agent {
         let fence = Fence::open(disk(), epoch.clone()).map_err(at(&epoch))?;
         let armed = Switches::open(disk(), switches.clone(), clock).map_err(at(&switches))?;
 
+        let warrants = config.warrants_dir();
+        let obeyed = Warrants::open(disk(), warrants.clone()).map_err(at(&warrants))?;
+
         let outbox = Arc::new(Outbox::default());
         let status = Arc::new(Status::default());
         let instance = format!("{:032x}", ports.outside.unique());
         let (to, shown) = (Arc::clone(&outbox), Arc::clone(&status));
-        let runner = Arc::new(Runner::new(config.clone(), ports, kept, armed, to, shown));
+        let runner = Arc::new(Runner::new(config.clone(), ports, kept, armed, obeyed, to, shown));
         let tasks = runner.tasks.end_with();
         let (fence, at_work) = (Arc::new(fence), Arc::clone(&runner));
         let version = outside::version();

@@ -70,6 +70,10 @@ impl Config {
         self.state_dir.join("switches")
     }
 
+    pub(crate) fn warrants_dir(&self) -> PathBuf {
+        self.state_dir.join("warrants")
+    }
+
     pub(crate) fn epoch_file(&self) -> PathBuf {
         self.state_dir.join("epoch")
     }

@@ -54,7 +54,7 @@ pub(crate) async fn inspect(
     };
     let findings = join_all(subjects.iter().map(|subject| find(runner, &policy, subject)));
     let healthy = async {
-        let probing = probing.filter(|probing| policy.allows_all(&commands(probing)).is_ok())?;
+        let probing = probing.filter(|probing| may_probe(&policy, probing).is_ok())?;
         let began = Instant::now();
         let good = runner.ports.probes.round(probing).await.is_ok();
         Some((good, Span::from(began.elapsed())))
@@ -73,8 +73,18 @@ pub(crate) async fn inspect(
     (findings, probed.map(|(good, _)| good))
 }
 
+/// Whether the policy lets these probes be asked, as a question.
+pub(crate) fn may_probe(policy: &Policy, probing: &Probing) -> Result<(), String> {
+    let commands = commands(probing);
+    policy.allows_all(&commands)?;
+    commands.iter().try_for_each(|subject| match subject {
+        Subject::Command { argv } => policy.may_ask(argv),
+        _ => Ok(()),
+    })
+}
+
 /// What the policy must list for the probes.
-pub(crate) fn commands(probing: &Probing) -> Vec<Subject> {
+fn commands(probing: &Probing) -> Vec<Subject> {
     let command = |(_, probe): &(String, Probe)| match probe {
         Probe::Command { argv } => Some(Subject::Command { argv: argv.clone() }),
         _ => None,
@@ -84,6 +94,11 @@ pub(crate) fn commands(probing: &Probing) -> Vec<Subject> {
 
 async fn find(runner: &Runner, policy: &Policy, subject: &Subject) -> Finding {
     if let Err(why) = policy.allows(subject) {
+        return Finding::Refused(why);
+    }
+    if let Subject::Schema { check } = subject
+        && let Err(why) = policy.may_ask(check)
+    {
         return Finding::Refused(why);
     }
     let limits = Limits::of(LIMIT);

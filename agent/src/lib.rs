@@ -26,6 +26,8 @@
 //!   `ledger` writes the intent, `operations` acts, `ledger` writes the outcome, `outbox` sends it,
 //!   and sends it again at each connection until it is acknowledged.
 //! - `switch` holds what takes the host back if nobody confirms it in time, and does that by itself.
+//! - `warrants` holds what operators have signed for this host. Where the policy demands it, a command is only obeyed as the
+//!   next thing in one of them.
 //! - Each operation is a task of its own with a deadline. One that is stuck holds up nothing else.
 //! - `ports` is all that the agent needs of the outside; `adapter` makes it real, and a simulation is another such outside.
 //! - There is one thread. What waits for the disk or for `/proc` goes to a helper thread that ends soon.
@@ -58,6 +60,7 @@ mod progress;
 mod runner;
 mod switch;
 mod tasks;
+mod warrants;
 mod watch;
 mod words;
 

@@ -37,8 +37,10 @@ Files:
                                files: [/var/backups/debvisor/*.dump]
                                secrets: {panel: {file: /etc/dv-agent/panel.password,
                                                  origins: [\"http://localhost:8080\"]}}
+                               signed: {keys: [\"ssh-ed25519 AAAA... alice\"]}
+                               (with it, nothing is obeyed that none of these keys has signed)
   ~/.docker/config.json        log-ins for registries, as `docker login` writes them
-  /var/lib/dv-agent/           identity/, ledger/, switches/ and epoch
+  /var/lib/dv-agent/           identity/, ledger/, switches/, warrants/ and epoch
 
 Environment:
   RUST_LOG                     what is logged: error, warn, info (usual), debug
@@ -146,6 +148,14 @@ fn check(file: &Path, unprivileged: bool) -> Result<(), Failure> {
         policy.files.len(),
         policy.secrets.len(),
     );
+    match &policy.signed {
+        Some(signed) => println!(
+            "every command needs the signature of one of {} keys, and questions may run {} commands",
+            signed.keys.len(),
+            signed.ask.len()
+        ),
+        None => println!("no command needs a signature"),
+    }
     Ok(())
 }
 

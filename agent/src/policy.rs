@@ -1,6 +1,7 @@
 //! What this host lets the agent touch. The file belongs to root and outranks the coordinator.
 
 mod pattern;
+mod signed;
 
 use std::{
     collections::BTreeMap,
@@ -14,6 +15,7 @@ use dv_types::Subject;
 use serde::Deserialize;
 
 pub use pattern::CommandPattern;
+pub use signed::{Key, Signed};
 
 /// The policy file, `/etc/dv-agent/policy.yaml`. What it does not list is refused.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -33,6 +35,8 @@ pub struct Policy {
     pub files: Vec<String>,
     /// Secrets that smoke tests may fill in, by name.
     pub secrets: BTreeMap<String, Secret>,
+    /// With it, no command is obeyed that nobody has signed whose key is listed.
+    pub signed: Option<Signed>,
     /// Where it was read from, for messages; nothing if there is no file.
     #[serde(skip)]
     source: Option<PathBuf>,
@@ -136,6 +140,9 @@ impl Policy {
         for pattern in &self.commands {
             pattern.check()?;
         }
+        if let Some(signed) = &self.signed {
+            signed.check()?;
+        }
         for (project, ComposeProject { directory }) in &self.compose {
             if !directory.is_absolute() {
                 return Err(format!(
@@ -220,6 +227,19 @@ impl Policy {
             }
             None => format!("this host has no policy, so {subject} is not allowed"),
         })
+    }
+
+    /// Whether this command may run to answer a question, which nobody signs.
+    pub fn may_ask(&self, argv: &[String]) -> Result<(), String> {
+        match &self.signed {
+            Some(signed) if !signed.ask.iter().any(|pattern| pattern.matches(argv)) => {
+                Err(format!(
+                    "this host's policy demands signatures, and does not list command {} under `signed.ask`: no question runs it",
+                    argv.join(" ")
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether all of `subjects` may be touched, and why not.

@@ -3,6 +3,7 @@
 mod fit;
 mod queue;
 mod unwritten;
+mod warranted;
 
 pub(crate) use fit::short;
 
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
+    durable,
     inspect::Background,
     ledger::{Entry, Known, Ledger, UnitMark},
     limits::Limits,
@@ -33,6 +35,7 @@ use crate::{
     progress::Progress,
     switch::Switches,
     tasks::Tasks,
+    warrants::{Claim, Warrants},
 };
 pub(crate) use queue::conflict;
 use queue::{Queue, Turn};
@@ -57,6 +60,7 @@ pub(crate) struct Runner {
     pub(crate) background: Background,
     ledger: Ledger,
     pub(crate) switches: Switches,
+    pub(crate) warrants: Warrants,
     /// Open to many commands that change the host, or to one switch that takes it back.
     pub(crate) gate: Arc<RwLock<()>>,
     outbox: Arc<Outbox>,
@@ -75,6 +79,7 @@ impl Runner {
         ports: Ports,
         ledger: Ledger,
         switches: Switches,
+        warrants: Warrants,
         outbox: Arc<Outbox>,
         status: Arc<Status>,
     ) -> Self {
@@ -85,6 +90,7 @@ impl Runner {
             background,
             ledger,
             switches,
+            warrants,
             gate,
             outbox,
             status,
@@ -97,14 +103,14 @@ impl Runner {
     }
 
     /// Does `command`, unless it is known; sends its outcome in any case.
-    pub(crate) fn command(self: &Arc<Self>, command: Command) {
+    pub(crate) fn command(self: &Arc<Self>, command: Command, claim: Claim) {
         let (id, operation) = (command.id, command.operation.to_string());
         self.task(id, |runner, cancel| {
             // The order is that of arrival, so the place is taken before anything is waited for.
             let turn = runner.queue.place(&command);
             async move {
                 tracing::info!(command = %id, operation, "commanded");
-                runner.take(command, cancel, &turn).await
+                runner.take(command, claim, cancel, &turn).await
             }
         });
     }
@@ -231,15 +237,21 @@ impl Runner {
         self.ledger.with(move |ledger| ledger.is_unfinished(&tree)).await
     }
 
-    async fn take(&self, command: Command, cancel: CancellationToken, turn: &Turn) -> Outcome {
+    async fn take(
+        &self,
+        command: Command,
+        claim: Claim,
+        cancel: CancellationToken,
+        turn: &Turn,
+    ) -> Outcome {
         let id = command.id;
         match machine::decide(self.known(id).await, &command) {
-            Decision::Do => self.begin(command, cancel, turn).await,
-            Decision::Again(entry) => self.resume(entry, command.operation, cancel, turn).await,
+            Decision::Do => self.begin(command, claim, cancel, turn).await,
+            Decision::Again(entry) => self.resume(entry, command, claim, cancel, turn).await,
             Decision::AskSystemd { entry, unit, mark } => {
                 match self.ask_systemd(&entry, &unit, &mark).await {
                     Ok(Some(attempt)) => self.end(entry, attempt, None).await,
-                    Ok(None) => self.resume(entry, command.operation, cancel, turn).await,
+                    Ok(None) => self.resume(entry, command, claim, cancel, turn).await,
                     Err(halt) => self.end(entry, doubtful(*halt), None).await,
                 }
             }
@@ -314,21 +326,31 @@ impl Runner {
     }
 
     /// Writes the intent, then acts. What is refused leaves its outcome only.
-    async fn begin(&self, command: Command, cancel: CancellationToken, turn: &Turn) -> Outcome {
-        let Command { id, operation, given, .. } = command;
+    async fn begin(
+        &self,
+        command: Command,
+        claim: Claim,
+        cancel: CancellationToken,
+        turn: &Turn,
+    ) -> Outcome {
+        let (id, operation) = (command.id, &command.operation);
         let ready = async {
+            // Before anything waits for it, or makes way.
+            self.look_at_warrant(&command, &claim, false).await?;
             // The turn first: who holds a pass while it waits would hold up a switch that fires.
             self.wait(id, turn, &cancel).await?;
-            let pass = self.admit(id, &operation, &cancel).await?;
-            let resumed = match &operation {
+            let pass = self.admit(id, operation, &cancel).await?;
+            let resumed = match operation {
                 Operation::Checkout { tree, .. } => self.is_unfinished(tree).await,
                 _ => false,
             };
-            let mut context = self.context(id, &operation, cancel, resumed)?;
-            context.mark = operations::mark(&operation, &context).await?;
+            let mut context = self.context(id, operation, cancel, resumed)?;
+            context.mark = operations::mark(operation, &context).await?;
+            self.let_in_by_warrant(&command, &claim, context.mark.clone()).await?;
             Ok::<_, Halt>((context, pass))
         };
         let ready = ready.await;
+        let Command { operation, given, .. } = command;
         let mut entry = Entry { given, ..self.entry(id, Some(operation.clone())) };
         let (context, pass) = match ready {
             Ok((context, pass)) => {
@@ -348,21 +370,24 @@ impl Runner {
     async fn resume(
         &self,
         mut entry: Entry,
-        operation: Operation,
+        command: Command,
+        claim: Claim,
         cancel: CancellationToken,
         turn: &Turn,
     ) -> Outcome {
         // Until it is done.
         entry.unfinished = true;
         let ready = async {
+            self.look_at_warrant(&command, &claim, true).await?;
+            let operation = &command.operation;
             self.wait(entry.id, turn, &cancel).await?;
-            let pass = self.admit(entry.id, &operation, &cancel).await?;
-            Ok::<_, Halt>((self.context(entry.id, &operation, cancel, true)?, pass))
+            let pass = self.admit(entry.id, operation, &cancel).await?;
+            Ok::<_, Halt>((self.context(entry.id, operation, cancel, true)?, pass))
         };
         match ready.await {
             Ok((mut context, pass)) => {
                 context.mark = entry.mark.clone();
-                self.act(entry, operation, context, pass).await
+                self.act(entry, command.operation, context, pass).await
             }
             Err(halt) => self.end(entry, *halt, None).await,
         }
@@ -487,6 +512,10 @@ impl Runner {
             tracing::error!(command = %entry.id, %error, "the outcome can't be written: told all the same, and tried again");
             self.status.unwritten(entry.id, error.to_string());
             self.unwritten.hold(entry);
+        }
+        if outcome.result.is_done() && !self.warrants.is_empty() {
+            let (warrants, id) = (self.warrants.clone(), outcome.command);
+            durable::apart(&*self.ports.disk, move || warrants.done(id)).await;
         }
         outcome
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use dv_proto::v1::{Health, from_agent::Message};
-use dv_types::probe::Probing;
+use dv_types::{Probe, probe::Probing};
 use tokio::task::JoinHandle;
 
 use crate::{inspect, outbox::Outbox, ports::Ports, tasks::Tasks};
@@ -63,9 +63,8 @@ impl Drop for Watches {
 }
 
 async fn ask(ports: &Ports, probing: &Probing) -> Result<(), String> {
-    let commands = inspect::commands(probing);
-    if !commands.is_empty() {
-        (ports.policy)().map_err(|e| e.to_string())?.allows_all(&commands)?;
+    if probing.probes.iter().any(|(_, probe)| matches!(probe, Probe::Command { .. })) {
+        inspect::may_probe(&(ports.policy)().map_err(|e| e.to_string())?, probing)?;
     }
     ports.probes.round(probing).await
 }

@@ -120,7 +120,9 @@ async fn an_operation_of_a_later_version_is_refused_and_the_link_stays() {
     let mut session = coordinator.welcomed(1).await;
     let command_json =
         r#"{"id":"r1-1","attempt":1,"operation":{"teleport":{"to":"mars"}}}"#.to_owned();
-    session.say(to_agent::Message::Command(v1::Command { command_json })).await;
+    session
+        .say(to_agent::Message::Command(v1::Command { command_json, ..Default::default() }))
+        .await;
     let OpResult::Refused(why) = session.outcome().await.result else { panic!("it was begun") };
     assert!(why.contains("teleport") && why.contains("update dv-agent"), "{why}");
     // The same session goes on.

@@ -26,8 +26,19 @@ pub(crate) async fn prepare(
     let of_machine = replay(rollouts, of).await?;
     let known: BTreeSet<_> = of_machine.plan().hosts.iter().map(|host| &host.name).collect();
     let (late, new): (Vec<_>, Vec<_>) = hosts.iter().cloned().partition(|h| known.contains(h));
+    let signing = rollouts.book().known(of)?.signing_of();
     let mut ready = late.clone();
     let mut held = None;
+    // Nothing was signed for a host that the plan did not have.
+    let (unsigned, new) = match signing {
+        Some(_) => (new.first().cloned(), Vec::new()),
+        None => (None, new),
+    };
+    if let Some(host) = unsigned {
+        held = Some(format!(
+            "{host} is new, and nothing was signed for it: start a rollout of the version that it shall run"
+        ));
+    }
     for (host, answer) in are_ready(rollouts, &of_machine, &new).await {
         match answer {
             Ok(()) => ready.push(host),
@@ -46,7 +57,8 @@ pub(crate) async fn prepare(
         _ => format!("out of reach of {of}, and back in contact"),
     });
     let by = ITSELF.to_owned();
-    Ok(Ok(Beginning { plan, by, reason, overrides: Vec::new(), release: None, bad: None }))
+    let (release, overrides, bad) = Default::default();
+    Ok(Ok(Beginning { plan, by, reason, overrides, release, signing, bad }))
 }
 
 /// A new host's owner may still be at it: nothing is begun there that its policy, or what is missing, would end. All are asked

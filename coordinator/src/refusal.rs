@@ -87,6 +87,12 @@ pub enum Refusal {
         /// The plan's hash now.
         now: String,
     },
+    /// The plan must be signed, and is not.
+    #[error(
+        "{0} must be signed (`signed: true` in its manifest), and this is not: give dvctl --sign-key, or set DV_SIGN_KEY, with the file of \
+         your SSH key"
+    )]
+    Unsigned(ServiceName),
     /// The operator may not override gates.
     #[error(
         "operator {operator} may not override gates: {}",
@@ -194,6 +200,7 @@ impl From<Refusal> for tonic::Status {
             | Refusal::InRelease { .. }
             | Refusal::BadVersion { .. }
             | Refusal::PlanChanged { .. }
+            | Refusal::Unsigned(_)
             | Refusal::NothingToRollBack(_)
             | Refusal::Depended { .. }
             | Refusal::Identity(IdentityError::Succession(_))

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use dv_rollout::{Rollout, planning};
 use dv_types::{
     Fact, Plan, Record, RolloutId, ServiceName,
-    plan::{Database, Kind, Turn, Wish},
+    plan::{Database, Kind, Turn, Way, Wish},
     record::Verb,
+    warrant::SignedWarrant,
 };
 
 use crate::{
     follow::ITSELF,
     refusal::Refusal,
-    rollouts::{Beginning, Maker, Rollouts},
-    store::{BadMark, Header},
+    rollouts::{Beginning, Maker, Rollouts, accept},
+    store::{BadMark, Header, Signing},
 };
 
 /// What an operator asks for.
@@ -22,6 +23,8 @@ pub(crate) struct Demand {
     pub(crate) wish: Wish,
     pub(crate) by: String,
     pub(crate) reason: Option<String>,
+    /// What the operator has signed: the way back's own plan.
+    pub(crate) signed: Option<SignedWarrant>,
 }
 
 /// Which rollout.
@@ -42,6 +45,7 @@ pub(crate) async fn roll_back(
     demand: Demand,
 ) -> Result<Reversal, Refusal> {
     let of = choose(rollouts, &demand.what)?;
+    lossless_or_signed(rollouts, of, &demand).await?;
     if rollouts.find(of).is_some() {
         return end_and_reverse(rollouts, of, demand).await;
     }
@@ -53,7 +57,7 @@ pub(crate) async fn roll_back(
     let due = rollouts.journal.reversals_due().await?.contains(&of);
     let before = rollouts.journal.wished(of).await?;
     rollouts.journal.demand_reversal(of, &demand.wish).await?;
-    let begun = begin(rollouts, &maker, of, &demand.by, demand.reason).await;
+    let begun = begin_signed(rollouts, &maker, of, &demand.by, demand.reason, demand.signed).await;
     match begun {
         Ok(Some(rollout)) => Ok(Reversal { rollout, of }),
         Ok(None) => Err(nothing(of)),
@@ -194,6 +198,33 @@ fn touched(header: &Header) -> bool {
     header.end.as_ref().is_none_or(|end| end.summary.has_changed())
 }
 
+/// What loses data was not signed along with the rollout; and what is signed for itself is the way back of a rollout that
+/// has ended, which is known.
+async fn lossless_or_signed(
+    rollouts: &Rollouts,
+    of: RolloutId,
+    demand: &Demand,
+) -> Result<(), Refusal> {
+    let signing = rollouts.book().known(of)?.signing.is_some();
+    match &demand.signed {
+        Some(_) if rollouts.find(of).is_some() => Err(Refusal::Rejected(format!(
+            "{of} is under way, so its way back can't be signed for itself yet: roll it back without --sign-key, as was signed with \
+             it, or end it first with `dvctl rollout abort {of}`"
+        ))),
+        None if signing => {
+            let way = way_back(&replay(rollouts, of).await?, demand.wish)?.way;
+            if matches!(way, Way::Code) {
+                return Ok(());
+            }
+            Err(Refusal::Rejected(format!(
+                "what was signed with {of} takes back the code only, and this would change the database: sign it with --sign-key when \
+                 the rollout has ended, or give --code-only"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Begins the rollout that takes `of` back, with the hosts that followed it later. Nothing if no host was
 /// touched.
 pub(crate) async fn begin(
@@ -202,6 +233,18 @@ pub(crate) async fn begin(
     of: RolloutId,
     by: &str,
     reason: Option<String>,
+) -> Result<Option<RolloutId>, Refusal> {
+    begin_signed(rollouts, maker, of, by, reason, None).await
+}
+
+/// The same, in the name of what was signed for it; without that, of what was signed with the rollout.
+async fn begin_signed(
+    rollouts: &Arc<Rollouts>,
+    maker: &Maker<'_>,
+    of: RolloutId,
+    by: &str,
+    reason: Option<String>,
+    signed: Option<SignedWarrant>,
 ) -> Result<Option<RolloutId>, Refusal> {
     if rollouts.book().taken_back(of).is_some() {
         rollouts.journal.forget_reversal(of).await?;
@@ -216,6 +259,13 @@ pub(crate) async fn begin(
             return Ok(None);
         }
         prepared => prepared?,
+    };
+    let signing = match signed {
+        Some(warrant) => {
+            accept(&plan, &warrant, rollouts.clock.now())?;
+            Some(Signing { warrant, of: None, back: false })
+        }
+        None => rollouts.book().known(of)?.signing_back(),
     };
     for (host, why) in plan.left_as_they_are() {
         tracing::warn!(rollout = %of, %host, "{why}");
@@ -253,7 +303,8 @@ pub(crate) async fn begin(
     let marked = !matches!(rollout.plan().kind, Kind::CatchUp { .. }) && !plan.hosts.is_empty();
     let bad = marked.then_some(bad);
     let reason = Some(why);
-    let beginning = Beginning { plan, by, reason, overrides: Vec::new(), release: None, bad };
+    let (release, overrides) = Default::default();
+    let beginning = Beginning { plan, by, reason, overrides, release, signing, bad };
     maker.begin(beginning).await.map(Some)
 }
 

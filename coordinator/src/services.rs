@@ -479,6 +479,7 @@ pub(crate) mod sample {
             reason: None,
             overrides: Vec::new(),
             release: release.map(ReleaseId),
+            signing: None,
             created: at,
             end: Some(End::of(&report, String::new())),
         };

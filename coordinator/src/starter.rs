@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use dv_types::{
     Manifest, Plan, ReleaseId, RolloutId, ServiceName, Version, plan::Kind, release::Course,
+    warrant::SignedWarrant,
 };
 
 use crate::{
     planner,
     refusal::Refusal,
-    rollouts::{Beginning, Rollouts},
+    rollouts::{Beginning, Rollouts, accept},
     services::{Book, Known},
+    store::Signing,
 };
 
 /// What an operator asks for.
@@ -24,6 +26,8 @@ pub(crate) struct Wish {
     pub(crate) overrides: Vec<String>,
     /// The plan that was agreed on.
     pub(crate) plan_hash: Option<String>,
+    /// What the operator has signed.
+    pub(crate) signed: Option<SignedWarrant>,
     /// The release that it belongs to; of its gates, the rollout takes those that it has.
     pub(crate) release: Option<ReleaseId>,
     pub(crate) by: String,
@@ -31,7 +35,9 @@ pub(crate) struct Wish {
 
 /// Plans a rollout and begins it.
 pub(crate) async fn start(rollouts: &Arc<Rollouts>, wish: Wish) -> Result<RolloutId, Refusal> {
-    let Wish { manifest, version, force, reason, mut overrides, plan_hash, release, by } = wish;
+    let Wish { manifest, version, force, reason, mut overrides, plan_hash, release, .. } = wish;
+    let (signed, by) = (wish.signed, wish.by);
+    signable(&manifest, signed.is_some(), release)?;
     reasoned(force, &overrides, reason.as_deref())?;
     if !overrides.is_empty() {
         may_override(rollouts, &by)?;
@@ -45,12 +51,18 @@ pub(crate) async fn start(rollouts: &Arc<Rollouts>, wish: Wish) -> Result<Rollou
     let mut planned = planner::accept(planner::plan(rollouts, &manifest, &version).await?)?;
     // Nothing makes way for what is refused.
     agreed(&planned)?;
+    let for_this = |plan: &Plan| match &signed {
+        Some(signed) => accept(plan, signed, rollouts.clock.now()),
+        None => Ok(()),
+    };
+    for_this(&planned)?;
     let was_free = rollouts.catch_up_under_way(&manifest.service).is_none();
     let _way = rollouts.make_way(&manifest.service, format!("{by} starts {version}")).await?;
     if !was_free {
         // What made way has changed what hosts run, and nothing else has.
         planned = planner::accept(planner::plan(rollouts, &manifest, &version).await?)?;
     }
+    for_this(&planned)?;
     let mut plan = planned;
     if release.is_some() {
         overrides.retain(|gate| plan.gates.contains(gate));
@@ -61,13 +73,31 @@ pub(crate) async fn start(rollouts: &Arc<Rollouts>, wish: Wish) -> Result<Rollou
     }
     let maker = rollouts.maker().await;
     let forgiven = permitted(rollouts, &manifest, &version, force, release)?;
-    let beginning = Beginning { plan: plan.clone(), by, reason, overrides, release, bad: None };
+    let signing = signed.map(|warrant| Signing { warrant, of: None, back: false });
+    let plan_of = plan.clone();
+    let beginning = Beginning { plan: plan_of, by, reason, overrides, release, signing, bad: None };
     let id = maker.begin(beginning).await?;
     if forgiven && let Err(why) = maker.forgive(&plan).await {
         // The rollout goes on; the mark stays until the next one.
         tracing::error!(rollout = %id, %why, "the version stays marked as bad");
     }
     Ok(id)
+}
+
+/// Whether what its manifest says of signatures can be kept.
+pub(crate) fn signable(
+    manifest: &Manifest,
+    signed: bool,
+    release: Option<ReleaseId>,
+) -> Result<(), Refusal> {
+    let service = &manifest.service;
+    match (manifest.signed && !signed, release) {
+        (false, _) => Ok(()),
+        (true, None) => Err(Refusal::Unsigned(service.clone())),
+        (true, Some(_)) => Err(Refusal::Invalid(format!(
+            "{service} must be signed, and a release's plans are not known before their turn: start it by itself"
+        ))),
+    }
 }
 
 /// Who goes on in spite of the hosts that are out of contact means these, and no more of them.

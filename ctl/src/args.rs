@@ -110,11 +110,25 @@ pub(crate) struct Rollback {
     /// Why; it is kept in the record
     #[arg(long)]
     pub(crate) reason: Option<String>,
+    /// Sign the way back's own plan with this SSH key: what was signed with the rollout has expired, or takes back too little
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sign_key: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) follow: Follow,
     /// Start it and don't follow it
     #[arg(long)]
     pub(crate) detach: bool,
+}
+
+/// How a plan is signed.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Signing {
+    /// Sign the plan with this SSH key; where ssh-agent holds it, the file of its public half will do
+    #[arg(long, env = "DV_SIGN_KEY", value_name = "FILE")]
+    pub(crate) sign_key: Option<PathBuf>,
+    /// How long what is signed may be begun
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    pub(crate) valid_for: Span,
 }
 
 /// Whether something that happens once was done.
@@ -157,6 +171,8 @@ pub(crate) enum Rollout {
         /// Go on in spite of what a gate says
         #[arg(long = "override", value_name = "GATE", requires = "reason")]
         overrides: Vec<String>,
+        #[command(flatten)]
+        signing: Signing,
         #[command(flatten)]
         follow: Follow,
     },

@@ -19,7 +19,7 @@ use dv_proto::{
 };
 use dv_types::{
     HostName, Manifest, Plan, Release, ReleaseId, Report, RolloutId, Version, plan::Wish,
-    record::Verb, release::ReleaseReport,
+    record::Verb, release::ReleaseReport, warrant::SignedWarrant,
 };
 use tonic::{Status, Streaming};
 
@@ -72,6 +72,7 @@ pub(crate) struct Start<'s> {
     pub(crate) reason: Option<&'s str>,
     pub(crate) plan: Option<&'s str>,
     pub(crate) overrides: &'s [String],
+    pub(crate) signed: Option<&'s SignedWarrant>,
 }
 
 /// What a rollback is asked to begin with.
@@ -80,6 +81,7 @@ pub(crate) struct Back<'s> {
     pub(crate) service: Option<&'s str>,
     pub(crate) wish: Wish,
     pub(crate) reason: Option<&'s str>,
+    pub(crate) signed: Option<SignedWarrant>,
 }
 
 impl Back<'_> {
@@ -92,6 +94,7 @@ impl Back<'_> {
             code_only: self.wish.code_only,
             accept_data_loss: self.wish.accept_data_loss,
             restore_backup: self.wish.restore_backup,
+            warrant_json: self.signed.as_ref().map(to_json).unwrap_or_default(),
         }
     }
 }
@@ -139,6 +142,7 @@ impl Client {
             reason: start.reason.unwrap_or_default().to_owned(),
             plan_hash: start.plan.unwrap_or_default().to_owned(),
             overrides: start.overrides.to_vec(),
+            warrant_json: start.signed.map(to_json).unwrap_or_default(),
         };
         let reply = self.inner.clone().start_rollout(within(PLANNING, request)).await;
         id(&self.told(reply).await?.rollout)

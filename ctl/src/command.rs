@@ -11,6 +11,7 @@ mod renewal;
 mod report;
 mod rollback;
 mod show;
+mod sign;
 mod start;
 mod token;
 mod validate;
@@ -113,8 +114,9 @@ async fn rollout(
     output: &Output,
 ) -> Result<Exit> {
     match command {
-        Rollout::Start { release, detach, force, reason, plan, overrides, follow } => {
-            let start = start::Start { release, detach, force, reason, plan, overrides, follow };
+        Rollout::Start { release, detach, force, reason, plan, overrides, signing, follow } => {
+            let start =
+                start::Start { release, detach, force, reason, plan, overrides, signing, follow };
             start::run(start, client, output).await
         }
         Rollout::Watch { which, follow } => {

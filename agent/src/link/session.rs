@@ -2,8 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dv_proto::v1::{Heartbeat, Hello, Inspect, ToAgent, Watch, Welcome, from_agent, to_agent};
-use dv_types::{Command, CommandId, Epoch, Subject, probe::Probing};
+use dv_proto::v1::{
+    self, Heartbeat, Hello, Inspect, ToAgent, Watch, Welcome, from_agent, to_agent,
+};
+use dv_types::{Command, CommandId, Digest, Epoch, Subject, probe::Probing};
 use futures_util::StreamExt;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
@@ -12,6 +14,7 @@ use crate::{
     backoff::Backoff,
     inspect,
     ports::{Line, Orders},
+    warrants::Claim,
     watch::Watches,
 };
 
@@ -123,17 +126,20 @@ impl Session<'_> {
         self.pass(&message)?;
         let Link { runner, outbox, fence, .. } = self.link;
         match message.message {
-            Some(to_agent::Message::Command(command)) => {
-                match document::<Command>("command_json", &command.command_json) {
+            Some(to_agent::Message::Command(said)) => {
+                match document::<Command>("command_json", &said.command_json) {
                     // Done under an epoch that a restart forgets, it could be done under a lower one afterwards.
-                    Ok(command) => match fence.keep() {
-                        Ok(()) => runner.command(command),
-                        Err(why) => runner.refuse(command.id, why),
+                    Ok(document) => match fence.keep() {
+                        Ok(()) => match self.claim(said) {
+                            Ok(claim) => runner.command(document, claim),
+                            Err(why) => runner.refuse(document.id, why),
+                        },
+                        Err(why) => runner.refuse(document.id, why),
                     },
                     Err(why) => {
                         // A later coordinator may know operations that this agent does not. Its number
                         // can be read all the same, and an answer is better than a link that is cut.
-                        let Numbered { id } = document("command_json", &command.command_json)?;
+                        let Numbered { id } = document("command_json", &said.command_json)?;
                         runner.refuse(id, format!("{why}; update dv-agent on this host"));
                     }
                 }
@@ -150,12 +156,23 @@ impl Session<'_> {
             Some(to_agent::Message::Renew(renew)) => {
                 self.line.renew(Duration::from_millis(renew.within_ms.into()));
             }
+            Some(to_agent::Message::Warrant(warrant)) => {
+                if let Err(why) = runner.warrants.hand(&warrant.warrant_json) {
+                    tracing::warn!(why, "a warrant that was handed over is not kept");
+                }
+            }
             // A second welcome, or a word of a later version.
             Some(to_agent::Message::Welcome(_)) | None => {
                 tracing::warn!("the coordinator said something that this agent does not know");
             }
         }
         Ok(())
+    }
+
+    fn claim(&self, said: v1::Command) -> Result<Claim, String> {
+        let warrant = Some(said.warrant).filter(|id| !id.is_empty());
+        let warrant = warrant.map(Digest::new).transpose().map_err(|why| why.to_string())?;
+        Ok(Claim { warrant, back: said.back, host: self.line.host().to_owned() })
     }
 
     fn inspect(&self, question: Inspect) -> Result<(), String> {
@@ -169,7 +186,7 @@ impl Session<'_> {
         self.link.runner.tasks.spawn(async move {
             let (findings, healthy) = inspect::inspect(&runner, &subjects, probing.as_ref()).await;
             let findings_json = dv_proto::to_json(&findings);
-            let facts = dv_proto::v1::Facts { request, findings_json, healthy };
+            let facts = v1::Facts { request, findings_json, healthy };
             outbox.send(from_agent::Message::Facts(facts));
         });
         Ok(())

@@ -40,10 +40,13 @@ impl Bench {
             Timestamp::UNIX_EPOCH,
         )
         .unwrap();
+        let warrants =
+            Warrants::open(Arc::clone(&ports.disk), repositories.path("warrants")).unwrap();
         let (outbox, status) = (Arc::new(Outbox::default()), Arc::default());
         let told = Box::pin(outbox.open(Message::Heartbeat(Default::default())));
-        let runner =
-            Arc::new(Runner::new(config, ports, ledger, Switches::of_test(), outbox, status));
+        let switches = Switches::of_test();
+        let runner = Runner::new(config, ports, ledger, switches, warrants, outbox, status);
+        let runner = Arc::new(runner);
         Self { repositories, runner, told }
     }
 
@@ -53,12 +56,8 @@ impl Bench {
     }
 
     fn command(&self, id: &str, operation: Operation) {
-        self.runner.command(Command {
-            id: id.parse().unwrap(),
-            attempt: 1,
-            given: None,
-            operation,
-        });
+        let command = Command { id: id.parse().unwrap(), attempt: 1, given: None, operation };
+        self.runner.command(command, Claim::default());
     }
 
     async fn outcome(&mut self) -> Outcome {

@@ -159,7 +159,8 @@ impl Session {
         let given = self.given;
         let command = Command { id: id.parse().unwrap(), attempt: 1, given, operation };
         let command_json = dv_proto::to_json(&command);
-        self.say(to_agent::Message::Command(v1::Command { command_json })).await;
+        self.say(to_agent::Message::Command(v1::Command { command_json, ..Default::default() }))
+            .await;
     }
 
     pub async fn cancel(&self, id: &str) {

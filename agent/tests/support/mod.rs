@@ -1,9 +1,16 @@
 //! A coordinator that does what a test tells it, and an agent that can crash.
 
-#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    missing_docs,
+    reason = "each test uses its part"
+)]
 
 mod authority;
 mod coordinator;
+pub mod signer;
 
 use std::{
     fs,
@@ -19,7 +26,8 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 pub use authority::{Authority, Life};
-pub use coordinator::Coordinator;
+pub use coordinator::{Coordinator, Session};
+pub use signer::Signer;
 
 /// Far more than anything here takes.
 pub const PATIENCE: Duration = Duration::from_secs(20);

@@ -10,6 +10,7 @@ use dv_types::{
     HostName, Manifest, Plan, ReleaseId, Report, RolloutId, ServiceName, Version,
     plan::{self, Kind},
     record::Verb,
+    warrant::SignedWarrant,
 };
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
@@ -72,6 +73,7 @@ impl Control for ControlApi {
             reason: reason(asked.reason)?,
             overrides: asked.overrides,
             plan_hash: Some(asked.plan_hash).filter(|hash| !hash.is_empty()),
+            signed: signed(&asked.warrant_json)?,
             release: None,
             by,
         };
@@ -101,7 +103,8 @@ impl Control for ControlApi {
         let by = operator(&self.operators, &request)?;
         let asked = request.into_inner();
         let (what, wish) = (what(&asked)?, wish(&asked)?);
-        let demand = Demand { what, wish, by, reason: reason(asked.reason)? };
+        let signed = signed(&asked.warrant_json)?;
+        let demand = Demand { what, wish, by, reason: reason(asked.reason)?, signed };
         let reversal = rollback::roll_back(&self.rollouts, demand).await?;
         Ok(Response::new(v1::RollBackReply {
             rollout: reversal.rollout.to_string(),
@@ -389,6 +392,11 @@ impl ControlApi {
 /// A reason that has to be given.
 fn why(text: String) -> Result<String, Status> {
     reason(text)?.ok_or_else(|| invalid("give a reason: it is kept in the record"))
+}
+
+fn signed(text: &str) -> Result<Option<SignedWarrant>, Status> {
+    let given = Some(text).filter(|text| !text.is_empty());
+    Ok(given.map(|text| from_json("warrant_json", text)).transpose()?)
 }
 
 fn planned(plan: &Plan, release: Option<ReleaseId>) -> v1::PlanRolloutReply {

@@ -17,7 +17,15 @@ pub(super) fn order(epoch: Epoch, order: Order) -> v1::ToAgent {
     use v1::to_agent::Message;
     let message = match order {
         Order::Command(command) => {
-            Message::Command(v1::Command { command_json: to_json(&command) })
+            Message::Command(v1::Command { command_json: to_json(&command), ..Default::default() })
+        }
+        Order::Signed { command, warrant, back } => Message::Command(v1::Command {
+            command_json: to_json(&command),
+            warrant: warrant.into(),
+            back,
+        }),
+        Order::Warrant(warrant) => {
+            Message::Warrant(v1::Warrant { warrant_json: to_json(&*warrant) })
         }
         Order::Cancel(command) => Message::Cancel(v1::Cancel { command: command.to_string() }),
         Order::Acknowledge(command) => {

@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dv_types::{Command, CommandId, Outcome, ServiceName, probe::Probing};
+use dv_types::{
+    Command, CommandId, Digest, Outcome, ServiceName, probe::Probing, warrant::HostWarrant,
+};
 
 use super::{Facts, Question};
 
@@ -11,6 +13,17 @@ use super::{Facts, Question};
 pub enum Order {
     /// Do this.
     Command(Command),
+    /// What an operator has signed for this host.
+    Warrant(Box<HostWarrant>),
+    /// Do this, in the name of a warrant.
+    Signed {
+        /// What.
+        command: Command,
+        /// Which warrant.
+        warrant: Digest,
+        /// It takes back what was signed.
+        back: bool,
+    },
     /// Give this up.
     Cancel(CommandId),
     /// This outcome is kept.

@@ -153,6 +153,7 @@ async fn begin(rollouts: &Arc<Rollouts>, known: &Known, ready: &[usize]) -> Resu
             }),
             overrides: record.overrides.clone(),
             plan_hash: None,
+            signed: None,
             release: Some(record.release),
             by: record.by.clone(),
         };
@@ -218,7 +219,8 @@ async fn take_back(
     let mut held = None;
     for rollout in rollouts_of(rollouts, known, which) {
         let reason = why.as_ref().map(|why| format!("{id}: {why}"));
-        let demand = Demand { what: What::This(rollout), wish: *wish, by: by.clone(), reason };
+        let demand =
+            Demand { what: What::This(rollout), wish: *wish, by: by.clone(), reason, signed: None };
         match one_back(rollouts, rollout, demand).await {
             Ok(()) => {}
             // It ends already, or something else of the service is under way.

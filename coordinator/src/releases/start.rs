@@ -11,7 +11,7 @@ use crate::{
     planner,
     refusal::Refusal,
     rollouts::Rollouts,
-    starter::{overridable, permitted, reasoned},
+    starter::{overridable, permitted, reasoned, signable},
     store::{ReleaseRecord, hash},
 };
 
@@ -41,6 +41,9 @@ pub(crate) async fn start(rollouts: &Arc<Rollouts>, wish: Wish) -> Result<Releas
     let Wish { release, force, reason, overrides, plan_hash, by } = wish;
     reasoned(force, &overrides, reason.as_deref())?;
     let release = arranged(release)?;
+    for member in &release.members {
+        signable(&member.manifest, false, Some(ReleaseId(0)))?;
+    }
     all_permitted(rollouts, &release, force)?;
     let (plans, now) = plans(rollouts, &release).await?;
     let errors: Vec<_> = plans.iter().flat_map(errors).collect();

@@ -75,6 +75,7 @@ async fn due() -> (Arc<Rollouts>, RolloutId) {
         reason: None,
         overrides: Vec::new(),
         release: None,
+        signing: None,
         created: now,
         end: None,
     };
@@ -88,6 +89,7 @@ async fn due() -> (Arc<Rollouts>, RolloutId) {
 
 fn demand() -> Demand {
     Demand {
+        signed: None,
         what: What::LastOf("web".parse().unwrap()),
         wish: Wish { by_person: true, all_at_once: true, ..Wish::default() },
         by: "somebody".to_owned(),

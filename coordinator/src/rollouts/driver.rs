@@ -15,6 +15,7 @@ use super::{
     Active, Rollouts,
     damper::Damper,
     feed::Head,
+    hands::Hands,
     mailbox::{Mail, Turned, Verdict},
     retry::Retry,
 };
@@ -84,6 +85,8 @@ struct Driver<'a> {
     /// What is asked and looked at outside; it ends with the driver.
     errands: JoinSet<()>,
     sampling: Option<AbortHandle>,
+    /// What is handed to its hosts, where the plan is signed.
+    hands: Option<Hands>,
 }
 
 impl<'a> Driver<'a> {
@@ -93,6 +96,7 @@ impl<'a> Driver<'a> {
         let records = rollouts.journal.all_records(id).await?;
         let machine = Rollout::replay(id, Arc::clone(&active.plan), &records)?;
         let sessions = HashMap::new();
+        let hands = Hands::of(rollouts, &active.header).await;
         Ok(Self {
             rollouts,
             active,
@@ -103,6 +107,7 @@ impl<'a> Driver<'a> {
             ended: None,
             errands: JoinSet::new(),
             sampling: None,
+            hands,
         })
     }
 
@@ -317,7 +322,19 @@ impl<'a> Driver<'a> {
                 }
                 return;
             }
-            Effect::Send { host, command } => (host, Order::Command(command)),
+            Effect::Send { host, command } => {
+                let session = self.rollouts.fleet.session(&host);
+                let order = match &mut self.hands {
+                    Some(hands) => {
+                        if let Some(warrant) = hands.hand(&host, session) {
+                            self.rollouts.fleet.send(&host, Order::Warrant(Box::new(warrant)));
+                        }
+                        hands.order(command)
+                    }
+                    None => Order::Command(command),
+                };
+                (host, order)
+            }
             Effect::Cancel { host, command } => (host, Order::Cancel(command)),
             Effect::Acknowledge { host, command } => (host, Order::Acknowledge(command)),
             Effect::Watch { host, probing } => (host, Order::Watch { service: service(), probing }),

@@ -10,6 +10,7 @@ mod damper;
 mod driver;
 mod errands;
 mod feed;
+mod hands;
 mod mailbox;
 mod numbers;
 mod retry;
@@ -41,6 +42,7 @@ use crate::{
 use feed::Feed;
 use mailbox::Mailbox;
 
+pub(crate) use hands::accept;
 pub(crate) use start::{Beginning, Maker};
 pub(crate) use watch::Sight;
 

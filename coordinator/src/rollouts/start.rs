@@ -19,7 +19,7 @@ use super::{
 use crate::{
     ports::StoreError,
     refusal::Refusal,
-    store::{BadMark, Header},
+    store::{BadMark, Header, Signing},
 };
 
 /// A rollout that is to begin.
@@ -31,6 +31,8 @@ pub(crate) struct Beginning {
     pub(crate) overrides: Vec<String>,
     /// The release that it belongs to.
     pub(crate) release: Option<ReleaseId>,
+    /// What an operator has signed for it.
+    pub(crate) signing: Option<Signing>,
     /// What is marked bad along with it.
     pub(crate) bad: Option<BadMark>,
 }
@@ -157,7 +159,7 @@ impl Rollouts {
 impl Maker<'_> {
     /// Makes a rollout: from here on it is in the store, and will be carried out.
     pub(crate) async fn begin(&self, beginning: Beginning) -> Result<RolloutId, Refusal> {
-        let Beginning { plan, by, reason, overrides, release, bad } = beginning;
+        let Beginning { plan, by, reason, overrides, release, signing, bad } = beginning;
         let rollouts = self.rollouts;
         if rollouts.stop.is_cancelled() {
             return Err(Refusal::Stopping);
@@ -178,6 +180,7 @@ impl Maker<'_> {
             reason,
             overrides,
             release,
+            signing,
             created: rollouts.clock.now(),
             end: None,
         };

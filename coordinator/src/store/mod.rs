@@ -41,7 +41,7 @@ pub use sled::{Compaction, DEFAULT_FLOOR, OpenError, Restored, SledStore};
 pub use value::LIMIT as VALUE_LIMIT;
 pub use words::{
     BadMark, Dropped, End, Header, Held, HostRecord, OperatorRecord, ReleaseRecord, Revoked,
-    TokenRecord,
+    Signing, TokenRecord,
 };
 
 pub(crate) use documents::hash;

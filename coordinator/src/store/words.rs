@@ -8,6 +8,7 @@ use dv_types::{
     plan::Kind,
     release::{Course, Ending},
     report::State,
+    warrant::SignedWarrant,
 };
 use serde::{Deserialize, Serialize};
 
@@ -40,11 +41,41 @@ pub struct Header {
     /// The release that it was begun for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseId>,
+    /// What an operator has signed for it, where that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing: Option<Signing>,
     /// When it was made.
     pub created: Timestamp,
     /// How it ended. Written together with the last record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<End>,
+}
+
+/// In the name of which warrant a rollout is carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signing {
+    /// What was signed.
+    pub warrant: SignedWarrant,
+    /// The rollout for whose plan it was signed; nothing where that is this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<RolloutId>,
+    /// This one takes back what was signed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub back: bool,
+}
+
+impl Header {
+    /// What was signed, for a rollout that does for other hosts what this one does.
+    pub(crate) fn signing_of(&self) -> Option<Signing> {
+        self.signing
+            .clone()
+            .map(|signing| Signing { of: signing.of.or(Some(self.rollout)), ..signing })
+    }
+
+    /// What was signed, for a rollout that takes this one back.
+    pub(crate) fn signing_back(&self) -> Option<Signing> {
+        self.signing_of().map(|signing| Signing { back: true, ..signing })
+    }
 }
 
 /// How a rollout ended: a fold over its records, kept so that nobody folds them again.

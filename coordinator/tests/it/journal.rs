@@ -35,6 +35,7 @@ fn header(id: u64, service: &str) -> Header {
         reason: None,
         overrides: Vec::new(),
         release: None,
+        signing: None,
         created: Timestamp::UNIX_EPOCH,
         end: None,
     }

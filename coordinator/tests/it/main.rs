@@ -20,6 +20,7 @@ mod release;
 mod retention;
 mod rollout;
 mod several;
+mod signed;
 mod start;
 mod store;
 mod stuck;

@@ -3,11 +3,11 @@
 use std::io::{self, IsTerminal as _};
 
 use dv_types::{
-    Plan, ReleaseId, RolloutId, ServiceName,
+    Plan, ReleaseId, RolloutId, ServiceName, Span,
     plan::{Kind, Wish},
 };
 
-use super::{start::detached, which};
+use super::{sign, start::detached, which};
 use crate::{
     Exit,
     args::Rollback,
@@ -20,6 +20,9 @@ use crate::{
     follow::Follower,
     output::Output,
 };
+
+/// How long a way back that was signed for itself may be begun.
+const VALID: Span = Span::from_secs(86_400);
 
 /// Plans a rollback, says what becomes of the database, starts it, and follows it.
 pub(crate) async fn run(asked: Rollback, client: &Client, output: &Output) -> Result<Exit> {
@@ -43,6 +46,7 @@ pub(crate) async fn run(asked: Rollback, client: &Client, output: &Output) -> Re
         service: service.as_ref().map(ServiceName::as_str),
         wish,
         reason: asked.reason.as_deref(),
+        signed: None,
     };
     let (plan, hash, release) = client.plan_roll_back(&back).await?;
     if asked.plan {
@@ -67,6 +71,9 @@ pub(crate) async fn run(asked: Rollback, client: &Client, output: &Output) -> Re
     // What was shown, and confirmed, is what goes back: another rollout may have begun meanwhile.
     if let Kind::Reversal { of } = plan.kind {
         (back.rollout, back.service) = (Some(of), None);
+    }
+    if let Some(key) = &asked.sign_key {
+        back.signed = Some(sign::sign(&plan, key, VALID, output)?);
     }
     let (id, of) = client.roll_back(&back).await?;
     output.remark(&format!("{of} is taken back by {id}"));

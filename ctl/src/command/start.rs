@@ -3,15 +3,20 @@
 use std::{collections::BTreeSet, fmt::Display};
 
 use dv_proto::{to_json, v1};
-use dv_types::Release;
+use dv_rollout::planning;
+use dv_types::{Manifest, Release, warrant::SignedWarrant};
 use serde::Serialize;
 use serde_json::json;
 
-use super::validate::{self, Loaded};
+use super::{
+    sign,
+    validate::{self, Loaded},
+};
 use crate::{
     Exit, args,
     client::{self, Client},
-    error::Result,
+    display,
+    error::{Error, Result},
     follow::Follower,
     output::Output,
 };
@@ -24,6 +29,7 @@ pub(crate) struct Start {
     pub(crate) reason: Option<String>,
     pub(crate) plan: Option<String>,
     pub(crate) overrides: Vec<String>,
+    pub(crate) signing: args::Signing,
     pub(crate) follow: args::Follow,
 }
 
@@ -39,13 +45,17 @@ pub(crate) async fn run(
         Loaded::Manifest(manifest) => manifest,
         Loaded::Release(release) => return self::release(&release, &start, &client, output).await,
     };
+    let version = &start.release.version;
+    let signed = signed(&manifest, &start, &client, output).await?;
+    let agreed = signed.as_ref().map(|(hash, _)| hash.as_str());
     let request = client::Start {
         manifest: &manifest,
-        version: &start.release.version,
+        version,
         force: start.force,
         reason: start.reason.as_deref(),
-        plan: start.plan.as_deref(),
+        plan: agreed.or(start.plan.as_deref()),
         overrides: &start.overrides,
+        signed: signed.as_ref().map(|(_, signed)| signed),
     };
     let id = client.start(request).await?;
     if start.detach {
@@ -55,6 +65,39 @@ pub(crate) async fn run(
     Follower { client: &client, output, patience, begun: true }.follow(id).await
 }
 
+/// The plan's hash, and what was signed of it; nothing where no key is given.
+async fn signed(
+    manifest: &Manifest,
+    start: &Start,
+    client: &Client,
+    output: &Output,
+) -> Result<Option<(String, SignedWarrant)>> {
+    let Some(key) = &start.signing.sign_key else { return Ok(None) };
+    let version = &start.release.version;
+    let (plan, _) = client.plan(manifest, version).await?;
+    let errors = plan.errors().count();
+    if errors > 0 {
+        return Err(Error::refused(format!(
+            "the plan has {}, so there is nothing to sign: see dvctl plan",
+            display::words::count(errors, "error")
+        )));
+    }
+    // What the coordinator says of it does not count here.
+    let hash = plan.hash();
+    if start.plan.as_ref().is_some_and(|agreed| *agreed != hash) {
+        return Err(Error::refused(format!(
+            "the plan has another hash now, {hash}: the fleet or the version has changed since; look at it with dvctl plan"
+        )));
+    }
+    planning::agrees(&plan, manifest, version).map_err(|why| {
+        Error::refused(format!(
+            "the coordinator's plan is not what the manifest says, and is not signed: {why}"
+        ))
+    })?;
+    let signed = sign::sign(&plan, key, start.signing.valid_for, output)?;
+    Ok(Some((hash, signed)))
+}
+
 /// Starts a release, and follows it.
 async fn release(
     release: &Release,
@@ -62,6 +105,11 @@ async fn release(
     client: &Client,
     output: &Output,
 ) -> Result<Exit> {
+    if start.signing.sign_key.is_some() && release.members.iter().any(|m| m.manifest.signed) {
+        return Err(Error::usage(
+            "a release's plans are not known before their turn, so they can't be signed: start its services one by one",
+        ));
+    }
     let id = client
         .start_release(v1::StartReleaseRequest {
             release_json: to_json(release),

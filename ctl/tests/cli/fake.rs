@@ -333,6 +333,7 @@ impl Control for Service {
             code_only,
             accept_data_loss,
             restore_backup,
+            ..
         } = request.into_inner();
         let ways = [
             (code_only, " code_only"),

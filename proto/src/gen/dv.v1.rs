@@ -66,7 +66,7 @@ pub struct ToAgent {
     /// The coordinator's reign. An agent that has seen a higher one obeys nothing in the message.
     #[prost(uint64, tag = "1")]
     pub epoch: u64,
-    #[prost(oneof = "to_agent::Message", tags = "2, 3, 4, 5, 6, 7, 8, 15")]
+    #[prost(oneof = "to_agent::Message", tags = "2, 3, 4, 5, 6, 7, 8, 15, 16")]
     pub message: ::core::option::Option<to_agent::Message>,
 }
 /// Nested message and enum types in `ToAgent`.
@@ -89,6 +89,8 @@ pub mod to_agent {
         Unwatch(super::Unwatch),
         #[prost(message, tag = "15")]
         Renew(super::Renew),
+        #[prost(message, tag = "16")]
+        Warrant(super::Warrant),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -169,6 +171,19 @@ pub struct Welcome {
 pub struct Command {
     #[prost(string, tag = "1")]
     pub command_json: ::prost::alloc::string::String,
+    /// The warrant that it is part of, by its digest; empty where the plan is not signed.
+    #[prost(string, tag = "2")]
+    pub warrant: ::prost::alloc::string::String,
+    /// It takes the host back.
+    #[prost(bool, tag = "3")]
+    pub back: bool,
+}
+/// What an operator has signed for this host, before the first command of it in this session.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Warrant {
+    /// HostWarrant
+    #[prost(string, tag = "1")]
+    pub warrant_json: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Cancel {
@@ -906,6 +921,9 @@ pub struct StartRolloutRequest {
     /// Gates that are overridden from the start. Needs a reason.
     #[prost(string, repeated, tag = "6")]
     pub overrides: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// SignedWarrant of the plan of plan_hash; empty where it is not signed.
+    #[prost(string, tag = "16")]
+    pub warrant_json: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StartRolloutReply {
@@ -946,6 +964,9 @@ pub struct RollBackRequest {
     /// The rollout's backup is restored.
     #[prost(bool, tag = "7")]
     pub restore_backup: bool,
+    /// SignedWarrant of the plan that PlanRollBack gave; empty where what was signed with the rollout is enough.
+    #[prost(string, tag = "16")]
+    pub warrant_json: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RollBackReply {

@@ -22,6 +22,7 @@ mod playbook;
 mod refused;
 mod rolling;
 mod secret;
+mod signed;
 mod strangers;
 mod upgrade;
 mod ways_back;

@@ -110,6 +110,7 @@ async fn session(host: &Arc<Host>, target: &Target, backoff: &mut Backoff) -> Re
             Some(
                 to_agent::Message::Cancel(_)
                 | to_agent::Message::Unwatch(_)
+                | to_agent::Message::Warrant(_)
                 | to_agent::Message::Renew(_),
             )
             | None => {}

@@ -134,7 +134,7 @@ pub async fn serve(identity: &Path) -> Result<()> {
         let streams = echo.0.streams.lock().unwrap_or_else(PoisonError::into_inner).clone();
         echo.0.echoed.store(0, Ordering::Release);
         for stream in &streams {
-            let command = v1::Command { command_json: text.clone() };
+            let command = v1::Command { command_json: text.clone(), ..Default::default() };
             let command = ToAgent { epoch: 1, message: Some(to_agent::Message::Command(command)) };
             let _ = stream.send(Ok(command)).await;
         }

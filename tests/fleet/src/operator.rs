@@ -137,6 +137,7 @@ fn manifest(
         service: service.parse()?,
         gates: None,
         smoke: None,
+        signed: false,
         monitor: None,
         hosts: Hosts { labels: [(key.to_owned(), value.to_owned())].into(), ..Hosts::default() },
         steps,

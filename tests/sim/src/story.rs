@@ -28,6 +28,7 @@ pub(crate) fn told(coordinator: u32, host: &HostName, order: &ToAgent) -> String
         Some(Message::Inspect(inspect)) => format!("inspect {}", inspect.request),
         Some(Message::Watch(_)) => "watch".to_owned(),
         Some(Message::Unwatch(_)) => "unwatch".to_owned(),
+        Some(Message::Warrant(_)) => "warrant".to_owned(),
         Some(Message::Renew(_)) => "renew".to_owned(),
     };
     format!("message     coordinator {coordinator} (epoch {}) tells {host} {text}", order.epoch)

@@ -30,6 +30,7 @@ use crate::{
     ports::{Disk, Ports, UnitState, Units, UnitsError},
     runner::Runner,
     switch::{self, Clock, Moment, Switches},
+    warrants::{Claim, Warrants},
 };
 
 pub(super) fn unit(name: &str, verb: UnitVerb, timeout: Span) -> Operation {
@@ -223,11 +224,13 @@ impl Host {
         let switches =
             Switches::open(Arc::clone(&ports.disk), self.config.switches_dir(), self.clock.clone())
                 .unwrap();
+        let warrants = Warrants::open(Arc::clone(&ports.disk), self.config.warrants_dir()).unwrap();
         let outbox = Arc::new(Outbox::default());
         let inbox = Box::pin(outbox.open(Message::Heartbeat(Heartbeat::default())));
         let status = Arc::new(Status::default());
-        let runner =
-            Arc::new(Runner::new(self.config.clone(), ports, ledger, switches, outbox, status));
+        let config = self.config.clone();
+        let runner = Runner::new(config, ports, ledger, switches, warrants, outbox, status);
+        let runner = Arc::new(runner);
         let watch = tokio::spawn(switch::watch(Arc::clone(&runner)));
         Agent { runner, watch, inbox, heard: BTreeMap::new() }
     }
@@ -276,7 +279,8 @@ impl Host {
 
 impl Agent {
     pub(super) fn tell(&self, number: &str, operation: Operation) {
-        self.runner.command(Command { id: id(number), attempt: 1, given: None, operation });
+        let command = Command { id: id(number), attempt: 1, given: None, operation };
+        self.runner.command(command, Claim::default());
     }
 
     pub(super) async fn outcome(&mut self, number: &str) -> Outcome {

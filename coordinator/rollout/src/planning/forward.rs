@@ -78,7 +78,7 @@ fn gates(manifest: &Manifest) -> Vec<String> {
 }
 
 /// What happens once. A barrier that no operation stands behind becomes something that happens at the end.
-fn once(plan: &mut Plan, asked: &Asked) -> Vec<PlannedOnce> {
+pub(super) fn once(plan: &mut Plan, asked: &Asked) -> Vec<PlannedOnce> {
     let program = &mut plan.programs[0];
     let last = program.operations.len() as u32;
     let behind: Vec<_> =

@@ -15,6 +15,7 @@
 //! | `switch` | the dead-man's switch |
 //! | `trail` | what was done to a host, and what was there before |
 //! | `catch_up` | hosts that were out of reach, or are new, follow |
+//! | `signing` | what of a plan is signed for each host, and whether a plan is what its manifest says |
 
 mod catch_up;
 mod check;
@@ -24,6 +25,7 @@ mod once;
 mod program;
 mod reverse;
 mod select;
+mod signing;
 mod switch;
 mod trail;
 mod waves;
@@ -36,3 +38,4 @@ pub use once::{helpers, schema_question};
 pub use reverse::reverse;
 pub(crate) use reverse::undoes_something_once;
 pub use select::{probing, select, select_of, subjects};
+pub use signing::{agrees, leaf, signed_hosts};

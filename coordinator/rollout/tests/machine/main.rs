@@ -12,6 +12,7 @@ mod playbook;
 mod properties;
 mod relapse;
 mod scenarios;
+mod signing;
 mod size;
 mod way_back;
 mod world;

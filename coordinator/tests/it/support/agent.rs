@@ -13,6 +13,7 @@ use dv_proto::{
 use dv_types::{
     Command, CommandId, Epoch, Evidence, Finding, Migration, MigrationKind, OpResult, Operation,
     Outcome, Schema, Span, Subject, Timestamp, monitor::Reading, outcome::Output,
+    warrant::HostWarrant,
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -49,6 +50,19 @@ struct Hosts {
     ahead: Span,
     /// How often each subject was asked for, on all hosts.
     looks: BTreeMap<String, u32>,
+    /// What each host was handed to show that its commands are signed, in order.
+    handed: Vec<(String, HostWarrant)>,
+    /// What each host was told in the name of a warrant, in order.
+    signed: Vec<Signed>,
+}
+
+/// A command in the name of a warrant.
+#[derive(Debug, Clone)]
+pub(crate) struct Signed {
+    pub(crate) host: String,
+    pub(crate) command: Command,
+    pub(crate) warrant: String,
+    pub(crate) back: bool,
 }
 
 /// What a version does to a hundred requests.
@@ -99,6 +113,11 @@ impl World {
     /// How often a subject was asked for, on all hosts.
     pub(crate) fn looks(&self, subject: &str) -> u32 {
         self.with(|hosts| hosts.looks.get(subject).copied().unwrap_or_default())
+    }
+
+    /// What the hosts were handed, and what they were told in the name of it.
+    pub(crate) fn signed(&self) -> (Vec<(String, HostWarrant)>, Vec<Signed>) {
+        self.with(|hosts| (hosts.handed.clone(), hosts.signed.clone()))
     }
 
     pub(crate) fn version(&self, host: &str) -> Option<String> {
@@ -491,8 +510,19 @@ async fn session(
                     ledger.report(&outcome);
                 }
             }
-            to_agent::Message::Command(command) => {
-                ledger.obey(from_json("command_json", &command.command_json).unwrap());
+            to_agent::Message::Command(said) => {
+                let command: Command = from_json("command_json", &said.command_json).unwrap();
+                if !said.warrant.is_empty() {
+                    let v1::Command { warrant, back, .. } = said;
+                    let (host, command) = (ledger.host.clone(), command.clone());
+                    let signed = Signed { host, command, warrant, back };
+                    ledger.world.with(|hosts| hosts.signed.push(signed));
+                }
+                ledger.obey(command);
+            }
+            to_agent::Message::Warrant(warrant) => {
+                let handed = from_json("warrant_json", &warrant.warrant_json).unwrap();
+                ledger.world.with(|hosts| hosts.handed.push((ledger.host.clone(), handed)));
             }
             to_agent::Message::Acknowledge(acknowledge) => {
                 ledger.acknowledge(acknowledge.command.parse().unwrap());

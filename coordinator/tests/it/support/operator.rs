@@ -36,6 +36,7 @@ pub(crate) fn manifest(change: impl FnOnce(&mut Strategy)) -> Manifest {
         service: "web".parse().unwrap(),
         gates: None,
         smoke: None,
+        signed: false,
         monitor: None,
         hosts: Hosts { labels: [("role".to_owned(), "web".to_owned())].into(), ..Hosts::default() },
         steps: vec![

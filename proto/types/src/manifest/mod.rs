@@ -42,6 +42,10 @@ pub struct Manifest {
     /// How the rollout goes through the fleet.
     #[serde(default)]
     pub strategy: Strategy,
+    /// Whether every plan must be signed with an operator's own SSH key. What the hosts demand stands in their policy: this
+    /// says it early.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub signed: bool,
 }
 
 /// Which hosts a manifest means: those that carry every label, or those named. Both given, both must hold.

@@ -2,10 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Commit, HostName, Operation, RolloutId, Span,
-    outcome::{ImageId, Tags},
-};
+use crate::{Commit, HostName, Operation, RolloutId, Span, outcome::Tags};
 
 /// What one host may do, as it was signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,22 +76,18 @@ impl Back {
         tags: impl Fn(&str) -> Option<Tags>,
         commit: impl Fn(&str) -> Option<Commit>,
     ) -> bool {
-        let same = |one: &ImageId, other: &ImageId| one.id == other.id;
         match (self, operation) {
-            (Self::Tags { repository }, Operation::RestoreTags { repository: r, latest, previous }) => {
-                r == repository
-                    && tags(r).is_some_and(|before| {
-                        let previous_is = match (&before.previous, previous) {
-                            (Some(before), Some(now)) => same(before, now),
-                            (None, None) => true,
-                            _ => false,
-                        };
-                        previous_is && before.latest.is_some_and(|before| same(&before, latest))
-                    })
+            (
+                Self::Tags { repository },
+                Operation::RestoreTags { repository: r, latest, previous },
+            ) => {
+                let restored = || Tags { latest: Some(latest.clone()), previous: previous.clone() };
+                r == repository && tags(r).is_some_and(|before| before == restored())
             }
-            (Self::Tree { tree, timeout }, Operation::Checkout { tree: t, commit: c, timeout: o }) => {
-                t == tree && o == timeout && commit(t).is_some_and(|before| before == *c)
-            }
+            (
+                Self::Tree { tree, timeout },
+                Operation::Checkout { tree: t, commit: c, timeout: o },
+            ) => t == tree && o == timeout && commit(t).is_some_and(|before| before == *c),
             (Self::Do(exactly), operation) => exactly == operation,
             _ => false,
         }

@@ -116,19 +116,19 @@ fn what_was_there_before_is_the_host_s_own_word() {
     assert!(!is(&other, &restore("r/other", image('a'), None)));
 
     let timeout = Span::from_secs(5);
-    let checkout =
-        |tree: &str, commit, timeout| Operation::Checkout { tree: tree.to_owned(), commit, timeout };
+    let checkout = |tree: &str, commit, timeout| Operation::Checkout {
+        tree: tree.to_owned(),
+        commit,
+        timeout,
+    };
     let tree = Back::Tree { tree: "/srv/app".to_owned(), timeout };
     assert!(is(&tree, &checkout("/srv/app", commit('a'), timeout)));
     assert!(!is(&tree, &checkout("/srv/app", commit('b'), timeout)));
     assert!(!is(&tree, &checkout("/srv/app", commit('a'), Span::from_secs(6))));
     assert!(!is(&tree, &checkout("/etc", commit('a'), timeout)));
 
-    let unit = |unit: &str| Operation::Unit {
-        unit: unit.to_owned(),
-        verb: UnitVerb::Restart,
-        timeout,
-    };
+    let unit =
+        |unit: &str| Operation::Unit { unit: unit.to_owned(), verb: UnitVerb::Restart, timeout };
     let exactly = Back::Do(unit("a.service"));
     assert!(is(&exactly, &unit("a.service")) && !is(&exactly, &unit("b.service")));
 }
