@@ -290,7 +290,9 @@ impl Known {
         let reports = ended.map(|(id, end)| (format!("{id}: its last report"), &end.report));
         let releases = self.releases.iter();
         let releases = releases.map(|r| (format!("{}: its services", r.release), &r.document));
-        plans.chain(reports).chain(releases)
+        let left = self.left.iter();
+        let left = left.map(|name| ("what the rollouts of a service left".to_owned(), name));
+        plans.chain(reports).chain(releases).chain(left)
     }
 
     fn references(&self, checked: &mut Checked) {

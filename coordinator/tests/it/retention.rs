@@ -165,6 +165,6 @@ async fn a_backup_that_has_not_all_that_it_names_is_damaged() {
     let mut text = Vec::new();
     dv_coordinator::store::backup(&store, Vec::new(), &mut text).await.unwrap();
     let damage = check_backup(text.as_slice()).unwrap().0.damage;
-    assert_eq!(damage.len(), 2, "{damage:?}");
+    assert_eq!(damage.len(), 3, "{damage:?}");
     assert!(damage[0].contains("r1: its plan: document") && damage[0].contains("is missing"));
 }
