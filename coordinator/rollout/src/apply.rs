@@ -105,7 +105,11 @@ impl Rollout {
                 *helper = (matches!(record.fact, Fact::Connected { .. }), at);
             }
             Fact::Connected { host } => {
-                self.change(host, |h| (h.connected, h.contact) = (true, at))?;
+                let watched = self.plan.watch.is_some();
+                self.change(host, |h| {
+                    (h.connected, h.contact) = (true, at);
+                    h.doubt(watched);
+                })?;
             }
             Fact::Disconnected { host } => {
                 self.change(host, |h| (h.connected, h.contact) = (false, at))?;
@@ -146,7 +150,9 @@ impl Rollout {
                 })?;
             }
             Fact::HostFailed { host, why } => {
+                let watched = self.plan.watch.is_some();
                 self.end_host(host, Phase::Failed, Some(why.clone()), at)?;
+                self.change(host, |h| h.doubt(watched))?;
             }
             Fact::HostStopped { host } => self.end_host(host, Phase::Stopped, None, at)?,
             Fact::HostUnreachable { host, known } => {

@@ -92,9 +92,17 @@ impl Host {
             }
     }
 
-    /// Whether its service is well. A host that was out when it failed is not, whatever its probes said before.
+    /// Whether its service is well. A host that was out when it failed or was stopped is not, whatever its probes said before.
     pub(crate) fn serving(&self) -> Option<bool> {
-        if self.out && self.phase == Phase::Failed { Some(false) } else { self.good }
+        let left = self.out && matches!(self.phase, Phase::Failed | Phase::Stopped);
+        if left { Some(false) } else { self.good }
+    }
+
+    /// What the probes of a host that is out said before counts no longer: they are asked anew.
+    pub(crate) fn doubt(&mut self, watched: bool) {
+        if self.out && watched {
+            self.good = None;
+        }
     }
 
     /// Its wave can't pass before this host has come to an end.

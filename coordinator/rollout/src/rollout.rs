@@ -218,6 +218,10 @@ impl Rollout {
                 vec![Effect::Acknowledge { host: host.clone(), command: outcome.command }]
             }
             Fact::Connected { host } => self.greeting(host),
+            Fact::HostFailed { host, .. } => {
+                let out = self.host(host).filter(|&i| self.hosts[i].connected && self.hosts[i].out);
+                out.and_then(|i| self.watch(i)).into_iter().collect()
+            }
             Fact::Started { .. } => self.ask_gates(),
             Fact::Recovered => self.ask_gates().into_iter().chain(self.observe_service()).collect(),
             Fact::Operator { verb: Verb::Resume, .. } => self.ask_gates(),
@@ -266,9 +270,13 @@ impl Rollout {
 
     /// What a host of the rollout that comes into contact must hear.
     fn greet(&self, i: usize) -> Vec<Effect> {
+        self.watch(i).into_iter().chain(self.unanswered(i)).collect()
+    }
+
+    /// Its probes are asked, and the first answer is told at once, whatever they said before.
+    fn watch(&self, i: usize) -> Option<Effect> {
         let host = self.name(i).clone();
-        let watch = self.plan.watch.clone().map(|probing| Effect::Watch { host, probing });
-        watch.into_iter().chain(self.unanswered(i)).collect()
+        self.plan.watch.clone().map(|probing| Effect::Watch { host, probing })
     }
 
     /// The command that a host under way has not answered.

@@ -287,6 +287,36 @@ fn min_available_is_asked_before_every_command() {
 }
 
 #[test]
+fn a_host_whose_restart_failed_does_not_serve_until_its_probes_are_asked_anew() {
+    let strategy = r#"{ "min_available": 2, "max_parallel": 1, "max_failures": 2 }"#;
+    let mut world = World::new(plan(strategy, 3));
+    for n in 1..=3 {
+        world.turn(vec![Event::Health { host: host(n), good: true, why: None }]);
+    }
+    let n = number(&world.order()[0]);
+    while world.phase(n) == Phase::Working {
+        let fails = |op: &Operation| match op.disrupts() {
+            true => OpResult::Failed("it does not start".to_owned()),
+            false => OpResult::Done,
+        };
+        world.carry_out(n, fails);
+    }
+    assert_eq!(world.phase(n), Phase::Failed);
+    for other in (1..=3).filter(|&other| other != n) {
+        while world.carry_out(other, |_| OpResult::Done) {}
+    }
+    let available = world.report().totals.available;
+    assert_eq!(
+        available, 2,
+        "the probes of the host that failed said that it is well before it did"
+    );
+    assert_eq!(world.report().totals.healthy, 0, "no other may be taken out");
+    world.turn(vec![Event::Health { host: host(n), good: true, why: None }]);
+    world.run(done);
+    assert_eq!(world.report().totals.healthy, 2);
+}
+
+#[test]
 fn a_silent_agent_is_a_failed_host() {
     let mut world = World::new(plan("{}", 2));
     world.pass(Span::from_secs(600));
