@@ -141,9 +141,10 @@ impl Machine {
         self.end(office);
     }
 
-    /// At the end of a simulation: nothing of it holds the world any more.
+    /// At the end of a simulation: no coordinator, which holds the world, is held by it any more.
     pub(crate) fn clear(&self) {
         self.kill();
         *self.control.lock().unwrap() = None;
+        self.world.network.close();
     }
 }

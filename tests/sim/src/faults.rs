@@ -17,7 +17,10 @@ pub(crate) async fn happen(world: Arc<World>, machine: Arc<Machine>) {
         let host = Arc::clone(chance.pick(&hosts));
         let (short, long) = (chance.millis(100, 20_000), chance.millis(1_000, 120_000));
         let tell = |what: &str| world.tell(|| format!("fault       {what}"));
-        let on = |what: &str| world.tell(|| format!("fault       {}: {what}", host.name));
+        let on = |what: &str| {
+            host.touch(&world);
+            world.tell(|| format!("fault       {}: {what}", host.name));
+        };
         match chance.between(0, 99) {
             0..15 => {
                 tell("the coordinator is killed");
@@ -96,7 +99,7 @@ pub(crate) fn heal(world: &World, machine: &Machine) {
     world.tell(|| "fault       no more: all is put right".to_owned());
     world.heal();
     *machine.skew.lock().unwrap() = 0;
-    for host in world.hosts.values() {
+    for host in world.machines() {
         host.path.up.open();
         host.path.down.open();
         host.path.slow(0);

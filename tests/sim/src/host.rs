@@ -2,13 +2,17 @@
 
 pub(crate) mod agent;
 mod clocks;
+pub(crate) mod copy;
 mod disk;
 pub(crate) mod images;
 mod probes;
 mod programs;
 mod units;
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
 
 use dv_agent::{policy::Policy, ports::Ports};
 use dv_types::{HostName, Version};
@@ -27,6 +31,8 @@ use units::Unit;
 /// What a host has.
 pub(crate) struct Host {
     pub(crate) name: HostName,
+    /// Which machine it is, of those that call themselves so.
+    pub(crate) machine: String,
     pub(crate) disk: SimDisk,
     /// Its way to the coordinator.
     pub(crate) path: Path,
@@ -49,6 +55,8 @@ pub(crate) struct State {
     pub(crate) flaky: u64,
     /// Of 1000, so many hang.
     pub(crate) hangs: u64,
+    /// When a fault came over it last, in milliseconds since the beginning.
+    touched: Option<u64>,
     pub(crate) unit: Unit,
     images: Store,
 }
@@ -65,11 +73,12 @@ impl Host {
             skew: if chance.hit(100) { chance.between(0, 7200) as i64 - 3600 } else { 0 },
             flaky: 0,
             hangs: 0,
+            touched: None,
             unit: Unit::running(scenario.first_version().clone()),
             images: Store::with(scenario.first_version()),
         };
-        let path = Path::default();
-        Self { name, disk, path, state: Mutex::new(state), chance: Mutex::new(chance) }
+        let (path, machine) = (Path::default(), name.to_string());
+        Self { name, machine, disk, path, state: Mutex::new(state), chance: Mutex::new(chance) }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -83,6 +92,25 @@ impl Host {
     /// The version that its service runs, if it runs.
     pub(crate) fn runs(&self) -> Option<Version> {
         self.state().unit.runs()
+    }
+
+    /// A fault comes over it.
+    pub(crate) fn touch(&self, world: &World) {
+        self.state().touched = Some(world.elapsed().as_millis() as u64);
+    }
+
+    /// Whether a fault is over it, or was `lately`, or its version has turned bad then.
+    pub(crate) fn was_touched(&self, world: &World, lately: Duration) -> bool {
+        let (now, lately) = (world.elapsed().as_millis() as u64, lately.as_millis() as u64);
+        let state = self.state();
+        let turned = state.unit.runs_since().is_some_and(|(version, since)| {
+            match world.scenario.quality(&version, &self.name) {
+                Quality::Sours(after) => (since + after..since + after + lately).contains(&now),
+                _ => false,
+            }
+        });
+        let touched = state.touched.is_some_and(|touched| now < touched + lately);
+        turned || touched || state.flaky > 0 || state.hangs > 0
     }
 
     /// Whether its service is well.
@@ -144,6 +172,6 @@ impl Place {
     }
 
     fn say(&self, what: impl FnOnce() -> String) {
-        self.world.tell(|| format!("host        {}: {}", self.host.name, what()));
+        self.world.tell(|| format!("host        {}: {}", self.host.machine, what()));
     }
 }

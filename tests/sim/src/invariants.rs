@@ -12,6 +12,7 @@ mod recorded;
 mod reigns;
 mod replay;
 mod rolled_back;
+mod served;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,6 +40,7 @@ fn violated(invariant: &'static str, what: String) -> Verdict {
 /// What has been seen so far.
 pub(crate) struct Watch {
     canary: Option<u32>,
+    liar: Option<HostName>,
     rollouts: BTreeMap<RolloutId, Seen>,
     /// Outcomes that were kept although nobody waited for them.
     late: BTreeSet<(CommandId, HostName)>,
@@ -51,7 +53,13 @@ impl Watch {
         let canary = scenario.manifest["strategy"]["canary"].as_u64().filter(|canary| *canary > 0);
         let canary = canary.map(|canary| canary as u32);
         let (rollouts, late, reigns, effects) = Default::default();
-        Self { canary, rollouts, late, reigns, effects }
+        let liar = scenario.liar.clone();
+        Self { canary, liar, rollouts, late, reigns, effects }
+    }
+
+    /// The newest rollout.
+    pub(crate) fn newest(&self) -> RolloutId {
+        self.rollouts.keys().next_back().copied().unwrap_or(RolloutId(0))
     }
 
     /// A coordinator has begun.
@@ -78,11 +86,12 @@ impl Watch {
     }
 
     /// A record is durable.
-    pub(crate) fn record(&mut self, rollout: RolloutId, record: &Record) -> Verdict {
+    pub(crate) fn record(&mut self, world: &World, rollout: RolloutId, record: &Record) -> Verdict {
         let Some(seen) = self.rollouts.get_mut(&rollout) else {
             return violated("journal", format!("{rollout} has records and was never made"));
         };
         limits::check(seen, record)?;
+        served::left(seen, world, record)?;
         order::check(seen, self.canary, record)?;
         once::check(seen, record)?;
         honest::check(seen, record)?;
@@ -119,15 +128,33 @@ impl Watch {
     }
 
     /// A host does something that can be seen.
-    pub(crate) fn did(&mut self, host: &Host, what: &str) -> Verdict {
-        let Some(command) = self.effects.begun(host, what)? else { return Ok(()) };
+    pub(crate) fn did(&mut self, world: &World, host: &Host, what: &str) -> Verdict {
+        let Some(command) = self.effects.begun(host, what)? else {
+            // By itself, as with a fault: the coordinator hears of it later.
+            host.touch(world);
+            return Ok(());
+        };
         self.reigns.obeyed(host, command)?;
-        once::begun(&mut self.rollouts, host, command)
+        // Of what a liar did, what it says tells nothing.
+        if self.liar.as_ref() == Some(&host.name) {
+            return Ok(());
+        }
+        once::begun(&mut self.rollouts, host, command)?;
+        match self.rollouts.get(&command.rollout) {
+            Some(seen) => served::at_once(seen, world, host, command),
+            None => Ok(()),
+        }
     }
 
     /// A host's agent has died, or its machine.
-    pub(crate) fn died(&mut self, host: &HostName) {
-        self.effects.died(host);
+    pub(crate) fn died(&mut self, host: &Host) {
+        self.effects.died(&host.machine);
+    }
+
+    /// A machine begins with what another has on its disk.
+    pub(crate) fn copied(&mut self, from: &Host, to: &Host) {
+        self.effects.copied(&from.machine, &to.machine);
+        self.reigns.copied(&from.machine, &to.machine);
     }
 
     /// A coordinator answers this.

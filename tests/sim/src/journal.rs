@@ -35,7 +35,7 @@ pub(crate) async fn written(world: &Arc<World>, kept: &MemoryStore, number: u32,
                         let fact = serde_json::to_string(&record.fact).unwrap_or_default();
                         format!("journal     {rollout} #{n} (epoch {epoch}) {fact}")
                     });
-                    world.check(|watch| watch.record(rollout, &record));
+                    world.check(|watch| watch.record(world, rollout, &record));
                 }
             }
             Entry::Other => {

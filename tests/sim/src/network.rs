@@ -1,6 +1,7 @@
 //! The network between agents and coordinators: streams of encoded messages, each in order and without gaps, as TCP has
 //! it. Across streams everything can happen: the old one's last messages come after the new one's first.
 
+mod lies;
 mod pump;
 
 use std::{
@@ -45,6 +46,11 @@ impl Network {
 
     pub(crate) fn hang_up(&self, number: u32) {
         self.servers.lock().unwrap().retain(|server| server.number != number);
+    }
+
+    /// Nobody listens any more.
+    pub(crate) fn close(&self) {
+        self.servers.lock().unwrap().clear();
     }
 
     /// Whether one of this number or a later one listens.
@@ -154,7 +160,7 @@ impl Line for Call {
         let (world, host) = (Arc::clone(&self.world), Arc::clone(&self.host));
         async move {
             let connection = host.path.connect();
-            let part = format!("connection {} of {}", connection.number, host.name);
+            let part = format!("connection {} of {}", connection.number, host.machine);
             let mut chance = world.chance(&part);
             host.path.up.pass().await;
             tokio::time::sleep(host.path.delay(&mut chance)).await;
@@ -165,10 +171,11 @@ impl Line for Call {
                 let (number, coordinator) = (connection.number, server.number);
                 format!(
                     "network     {}: connection {number} to coordinator {coordinator}",
-                    host.name
+                    host.machine
                 )
             });
-            let stretch = pump::Stretch { world, host, connection, server };
+            let lies = lies::Lies::of(&world, &host, &part);
+            let stretch = pump::Stretch { world, host, connection, server, lies };
             let (up, heard) = mpsc::unbounded_channel();
             tokio::spawn(stretch.clone().up(words, up, chance.clone()));
             let (answer, answered) = oneshot::channel();

@@ -59,6 +59,20 @@ pub(crate) struct Scenario {
     pub(crate) troubles: Troubles,
     /// How long there are faults, in seconds.
     pub(crate) length: u64,
+    /// A host whose disk goes on in a second machine, too.
+    pub(crate) copied: Option<Copied>,
+    /// A host that says what is not so.
+    pub(crate) liar: Option<HostName>,
+}
+
+/// A machine that is copied.
+#[derive(Debug, Clone)]
+pub(crate) struct Copied {
+    pub(crate) host: HostName,
+    /// When, in milliseconds.
+    pub(crate) at: u64,
+    /// How long the copy is there, in milliseconds; nothing if it stays.
+    pub(crate) stays: Option<u64>,
 }
 
 impl Scenario {
@@ -79,7 +93,8 @@ impl Scenario {
             meddling: chance.between(5_000, 60_000),
         };
         let length = chance.between(60, 420);
-        Self { hosts, versions, manifest, troubles, length }
+        let (copied, liar) = (copied(seed, &hosts, length), liar(seed, &hosts));
+        Self { hosts, versions, manifest, troubles, length, copied, liar }
     }
 
     /// What runs everywhere before anything is brought out.
@@ -94,6 +109,20 @@ impl Scenario {
             None => Quality::Crashes,
         }
     }
+}
+
+fn copied(seed: u64, hosts: &[HostName], length: u64) -> Option<Copied> {
+    let mut chance = Chance::of(seed, "copies");
+    chance.hit(120).then(|| Copied {
+        host: chance.pick(hosts).clone(),
+        at: chance.between(0, length * 1000),
+        stays: chance.coin().then(|| chance.between(1_000, 300_000)),
+    })
+}
+
+fn liar(seed: u64, hosts: &[HostName]) -> Option<HostName> {
+    let mut chance = Chance::of(seed, "liars");
+    chance.hit(120).then(|| chance.pick(hosts).clone())
 }
 
 fn release(chance: &mut Chance, n: u32, hosts: &[HostName], migrates: bool) -> Release {

@@ -1,6 +1,11 @@
 //! One seed, from the beginning to its end.
 
-use std::{cell::Cell, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    panic::AssertUnwindSafe,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use dv_coordinator::{
     identity::Authority,
@@ -13,7 +18,7 @@ use crate::{
     Reach, Violation,
     coordinator::Machine,
     faults,
-    host::agent,
+    host::{self, agent},
     operators::Operator,
     scenario::Scenario,
     world::{EPOCH, World},
@@ -76,9 +81,17 @@ impl Simulator {
     pub fn play(&self, seed: u64, telling: bool) -> Outcome {
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
         PANIC.take();
-        let play = || runtime.expect("a runtime can be built").block_on(self.run(seed, telling));
+        let seen = RefCell::new(Weak::new());
+        // With the runtime every task of it ends.
+        let play =
+            || runtime.expect("a runtime can be built").block_on(self.run(seed, telling, &seen));
         let played = std::panic::catch_unwind(AssertUnwindSafe(play));
         let mut outcome = played.unwrap_or_default();
+        let holders = seen.borrow().strong_count();
+        if holders > 0 && outcome.violation.is_none() {
+            let what = format!("{holders} that ended with the world still hold it");
+            outcome.violation = Some(Violation { invariant: "nothing-left", what });
+        }
         // Also of a task, whose panic nobody else would hear of.
         if let Some(what) = PANIC.take() {
             outcome.violation = Some(Violation { invariant: "panic", what });
@@ -86,10 +99,11 @@ impl Simulator {
         outcome
     }
 
-    async fn run(&self, seed: u64, telling: bool) -> Outcome {
+    async fn run(&self, seed: u64, telling: bool, seen: &RefCell<Weak<World>>) -> Outcome {
         let scenario = Scenario::of(seed);
         let length = Duration::from_secs(scenario.length);
         let world = Arc::new(World::new(seed, scenario, telling));
+        *seen.borrow_mut() = Arc::downgrade(&world);
         world.tell(|| format!("world       seed {seed}: {:?}", world.scenario));
         let kept = MemoryStore::default();
         enrol(&world, &kept).await;
@@ -105,6 +119,7 @@ impl Simulator {
             chance: world.chance(part),
         };
         let play = async {
+            tokio::spawn(host::copy::happen(Arc::clone(&world)));
             let trouble = async {
                 let (world, machine) = (Arc::clone(&world), Arc::clone(&machine));
                 tokio::join!(operator("operator").meddle(), faults::happen(world, machine))
@@ -115,7 +130,7 @@ impl Simulator {
             faults::heal(&world, &machine);
             operator("the last operator").put_in_order(END_BY).await;
             // What is still to be acknowledged is, at the next connection at the latest.
-            world.hosts.values().for_each(|host| host.path.reset());
+            world.machines().iter().for_each(|host| host.path.reset());
             tokio::time::sleep(Duration::from_secs(120)).await;
             world.check(|watch| watch.at_rest(&world));
         };

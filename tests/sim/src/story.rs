@@ -1,9 +1,8 @@
 //! Messages as lines of a story.
 
 use dv_proto::v1::{FromAgent, ToAgent, from_agent, to_agent};
-use dv_types::HostName;
 
-pub(crate) fn said(host: &HostName, word: &FromAgent) -> String {
+pub(crate) fn said(host: &str, word: &FromAgent) -> String {
     use from_agent::Message;
     let text = match &word.message {
         None => "nothing".to_owned(),
@@ -17,7 +16,7 @@ pub(crate) fn said(host: &HostName, word: &FromAgent) -> String {
     format!("message     {host} says {text}")
 }
 
-pub(crate) fn told(coordinator: u32, host: &HostName, order: &ToAgent) -> String {
+pub(crate) fn told(coordinator: u32, host: &str, order: &ToAgent) -> String {
     use to_agent::Message;
     let text = match &order.message {
         None => "nothing".to_owned(),

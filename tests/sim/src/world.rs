@@ -29,6 +29,8 @@ pub(crate) struct World {
     pub(crate) seed: u64,
     pub(crate) scenario: Scenario,
     pub(crate) hosts: BTreeMap<HostName, Arc<Host>>,
+    /// Machines that are copies of one of the hosts.
+    copies: Mutex<Vec<Arc<Host>>>,
     pub(crate) network: Network,
     pub(crate) database: Mutex<Database>,
     watch: Mutex<Watch>,
@@ -53,6 +55,7 @@ impl World {
         Self {
             seed,
             hosts: hosts.collect(),
+            copies: Mutex::default(),
             network: Network::default(),
             database: Mutex::new(Database::new(&scenario)),
             watch: Mutex::new(Watch::new(&scenario)),
@@ -63,6 +66,25 @@ impl World {
             began: Instant::now(),
             scenario,
         }
+    }
+
+    /// Every machine: the hosts, and copies of them.
+    pub(crate) fn machines(&self) -> Vec<Arc<Host>> {
+        self.hosts.values().chain(self.copies.lock().unwrap().iter()).cloned().collect()
+    }
+
+    pub(crate) fn add_copy(&self, copy: Arc<Host>) {
+        self.copies.lock().unwrap().push(copy);
+    }
+
+    pub(crate) fn remove_copy(&self, copy: &Host) {
+        self.copies.lock().unwrap().retain(|other| other.machine != copy.machine);
+    }
+
+    /// Whether a host is one machine that says what is so.
+    pub(crate) fn is_plain(&self, host: &HostName) -> bool {
+        let copied = self.scenario.copied.as_ref().is_some_and(|copied| copied.host == *host);
+        !copied && self.scenario.liar.as_ref() != Some(host)
     }
 
     pub(crate) fn chance(&self, part: &str) -> Chance {

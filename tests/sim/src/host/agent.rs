@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use dv_agent::{Agent, config::Config, policy::Policy};
 use tokio_util::sync::CancellationToken;
 
-use super::{Host, Place};
+use super::Host;
 use crate::{gate::until, scenario::POLICY, world::World};
 
 fn config() -> Config {
@@ -33,13 +33,13 @@ pub(crate) async fn live(world: Arc<World>, host: Arc<Host>) {
             let ports = host.ports(&world, policy.clone());
             match Agent::open(config(), ports) {
                 Ok(agent) => {
-                    world.tell(|| format!("agent       {}: starts", host.name));
+                    world.tell(|| format!("agent       {}: starts", host.machine));
                     until(&life, agent.work()).await;
-                    world.tell(|| format!("agent       {}: died", host.name));
+                    world.tell(|| format!("agent       {}: died", host.machine));
                     host.path.agent_died();
-                    world.watch().died(&host.name);
+                    world.watch().died(&host);
                 }
-                Err(why) => world.tell(|| format!("agent       {}: {why}", host.name)),
+                Err(why) => world.tell(|| format!("agent       {}: {why}", host.machine)),
             }
         }
         let pause = host.chance().millis(50, 2000);
@@ -55,6 +55,7 @@ impl Host {
 
     /// The machine loses its power, and has it again after `dark`.
     pub(crate) async fn power_cut(self: &Arc<Self>, world: &Arc<World>, dark: Duration) {
+        self.touch(world);
         world.tell(|| format!("fault       {}: power cut for {dark:?}", self.name));
         {
             let mut state = self.state();
@@ -65,13 +66,7 @@ impl Host {
         self.path.silence();
         self.disk.power_cut();
         tokio::time::sleep(dark).await;
-        let place = Place { world: Arc::clone(world), host: Arc::clone(self) };
-        let mut state = self.state();
-        state.powered = true;
-        state.boot += 1;
-        state.booted = world.elapsed().as_millis() as u64;
-        place.start_service(&mut state);
-        drop(state);
+        self.boot(world);
         world.tell(|| format!("host        {}: is up again", self.name));
     }
 }

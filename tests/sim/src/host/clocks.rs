@@ -13,7 +13,7 @@ impl Outside for Place {
     }
 
     fn boot_id(&self) -> String {
-        format!("{} boot {}", self.host.name, self.host.state().boot)
+        format!("{} boot {}", self.host.machine, self.host.state().boot)
     }
 
     fn since_boot(&self) -> Duration {

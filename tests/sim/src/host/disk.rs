@@ -78,6 +78,23 @@ impl SimDisk {
         })))
     }
 
+    /// Another disk, with what this one holds now.
+    pub(crate) fn copied(&self, chance: Chance) -> Self {
+        let content = self.content();
+        Self(Arc::new(Mutex::new(Content {
+            chance,
+            next: content.next,
+            files: content.files.clone(),
+            seen: content.seen.clone(),
+            kept: content.kept.clone(),
+            pending: content.pending.clone(),
+            full: false,
+            freed: None,
+            slow: 5,
+            life: CancellationToken::new(),
+        })))
+    }
+
     fn content(&self) -> MutexGuard<'_, Content> {
         self.0.lock().unwrap()
     }

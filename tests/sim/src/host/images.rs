@@ -17,7 +17,7 @@ pub(crate) fn digest(version: &Version) -> Digest {
 }
 
 /// Images that are here, and what names them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Store {
     here: BTreeSet<String>,
     tags: BTreeMap<String, Digest>,

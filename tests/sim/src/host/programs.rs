@@ -14,7 +14,7 @@ impl Place {
     pub(super) fn did(&self, what: &str) {
         self.say(|| what.to_owned());
         let host = &self.host;
-        self.world.check(|watch| watch.did(host, what));
+        self.world.check(|watch| watch.did(&self.world, host, what));
     }
 
     async fn work(&self, argv: &[String]) -> Finished {

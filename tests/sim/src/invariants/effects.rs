@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dv_agent::ports::Disk as _;
-use dv_types::{CommandId, HostName, Operation, operation::UnitVerb};
+use dv_types::{CommandId, Operation, RolloutId, operation::UnitVerb};
 use serde_json::Value;
 
 use super::violated;
@@ -15,11 +15,13 @@ const SWITCHES: &str = "/state/switches";
 #[derive(Default)]
 pub(super) struct Effects {
     count: usize,
-    begun: BTreeMap<(HostName, CommandId), Begun>,
-    /// How often each host's agent has died.
-    deaths: BTreeMap<HostName, u32>,
+    /// By machine.
+    begun: BTreeMap<(String, CommandId), Begun>,
+    /// How often each machine's agent has died.
+    deaths: BTreeMap<String, u32>,
 }
 
+#[derive(Clone, Copy)]
 struct Begun {
     times: u32,
     /// Deaths of the agent before it was begun first.
@@ -44,8 +46,16 @@ impl Effects {
         self.count
     }
 
-    pub(super) fn died(&mut self, host: &HostName) {
-        *self.deaths.entry(host.clone()).or_default() += 1;
+    pub(super) fn died(&mut self, machine: &str) {
+        *self.deaths.entry(machine.to_owned()).or_default() += 1;
+    }
+
+    /// What one machine has done, the other has done: to it, the copy is a crash.
+    pub(super) fn copied(&mut self, from: &str, to: &str) {
+        let own = self.begun.iter().filter(|((machine, _), _)| machine == from);
+        let own: Vec<_> = own.map(|((_, id), begun)| ((to.to_owned(), *id), *begun)).collect();
+        self.begun.extend(own);
+        self.deaths.insert(to.to_owned(), self.deaths.get(from).copied().unwrap_or_default() + 1);
     }
 
     /// The command that a host carries out; nothing where its dead-man's switch does it.
@@ -55,7 +65,7 @@ impl Effects {
         what: &str,
     ) -> Result<Option<CommandId>, Violation> {
         self.count += 1;
-        let name = &host.name;
+        let name = &host.machine;
         let entries = read_all(host, LEDGER);
         let intents = entries.iter().filter(|(_, entry)| entry["outcome"].is_null());
         let intents = intents.filter_map(|(path, entry)| {
@@ -103,6 +113,13 @@ impl Effects {
         }
         Ok(Some(id))
     }
+}
+
+/// What a host has begun of a rollout, and not brought to an end.
+pub(super) fn open(host: &Host, rollout: RolloutId) -> Vec<CommandId> {
+    let entries = read_all(host, LEDGER);
+    let open = entries.iter().filter(|(_, entry)| entry["outcome"].is_null());
+    open.filter_map(|(_, entry)| number(entry)).filter(|id| id.rollout == rollout).collect()
 }
 
 fn number(entry: &Value) -> Option<CommandId> {

@@ -59,8 +59,8 @@ pub(super) struct Seen {
     pub(super) begun: BTreeSet<HostName>,
     /// How often a person may have said of a once-step that it was not done.
     pub(super) not_done: BTreeMap<String, u32>,
-    /// How often each once-step was begun on any host.
-    pub(super) once_begun: BTreeMap<u32, u32>,
+    /// How often each once-step was begun, by command and machine.
+    pub(super) once_begun: BTreeMap<u32, BTreeMap<CommandId, BTreeMap<String, u32>>>,
 }
 
 impl Seen {
@@ -140,6 +140,7 @@ impl Seen {
             Fact::Connected { host } | Fact::Disconnected { host } => {
                 let connected = matches!(record.fact, Fact::Connected { .. });
                 self.with(host, |host| host.connected = connected);
+                self.doubt(host);
             }
             Fact::Health { host, good, .. } => self.with(host, |host| host.good = Some(*good)),
             Fact::Commanded { host, command, attempt, step } => {
@@ -175,6 +176,7 @@ impl Seen {
             }
             Fact::HostFailed { host, .. } => {
                 self.settle(host);
+                self.doubt(host);
                 self.failed.insert(host.clone());
             }
             Fact::HostUnreachable { host, .. } | Fact::HostStopped { host } => self.settle(host),
@@ -225,6 +227,12 @@ impl Seen {
         self.working.remove(host);
         self.failed.remove(host);
         self.settled.insert(host.clone());
+    }
+
+    /// What the probes of a host that is out said before counts no longer.
+    fn doubt(&mut self, host: &HostName) {
+        let watched = self.plan.watch.is_some();
+        self.with(host, |host| host.good = host.good.filter(|_| !(host.out && watched)));
     }
 
     fn with(&mut self, host: &HostName, change: impl FnOnce(&mut Place)) {

@@ -1,10 +1,21 @@
-//! A host is called healthy only after every operation of its program was done in that attempt.
+//! A host is called healthy only after every operation of its program was done in that attempt; and what became of a command
+//! only the host may say that got it.
 
 use dv_types::{Fact, Operation, Record};
 
 use super::{Verdict, fold::Seen, violated};
 
 pub(super) fn check(seen: &Seen, record: &Record) -> Verdict {
+    if let Fact::Reported { host, outcome } | Fact::OnceReported { host, outcome, .. } =
+        &record.fact
+        && seen.given.get(&outcome.command).is_none_or(|given| given.host != *host)
+    {
+        let (id, command) = (seen.id, outcome.command);
+        return violated(
+            "honest",
+            format!("{id}: {host} is believed about {command}, which it never got"),
+        );
+    }
     let Fact::HostHealthy { host } = &record.fact else { return Ok(()) };
     let Some(planned) = seen.plan.hosts.iter().find(|planned| planned.name == *host) else {
         return violated("honest", format!("{}: {host} is none of its hosts", seen.id));

@@ -30,10 +30,15 @@ fn budget(seen: &Seen, record: &Record) -> Verdict {
     Ok(())
 }
 
+/// The most hosts that may be under way.
+pub(super) fn most(seen: &Seen) -> usize {
+    let waves = seen.plan.waves.iter();
+    let waves = waves.filter(|wave| seen.is_forward() || wave.kind == WaveKind::Batch);
+    waves.map(|wave| wave.max_parallel).max().unwrap_or(1) as usize
+}
+
 fn max_parallel(seen: &Seen, host: &HostName) -> Verdict {
-    let most =
-        seen.plan.waves.iter().filter(|wave| seen.is_forward() || wave.kind == WaveKind::Batch);
-    let most = most.map(|wave| wave.max_parallel).max().unwrap_or(1) as usize;
+    let most = most(seen);
     let under_way = seen.working.iter().filter(|other| *other != host).count() + 1;
     if under_way > most {
         let what = format!("{}: {host} is the {under_way}th under way, of {most}", seen.id);

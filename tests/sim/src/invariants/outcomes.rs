@@ -33,8 +33,8 @@ pub(super) fn kept(host: &Host, json: &str) -> Verdict {
 
 /// At the end no host has anything left that it has not told.
 pub(super) fn acknowledged(world: &World) -> Verdict {
-    for host in world.hosts.values() {
-        for (path, entry) in read_all(host, "/state/ledger") {
+    for host in world.machines() {
+        for (path, entry) in read_all(&host, "/state/ledger") {
             if entry["acknowledged"].is_null() {
                 let what = format!("{path} of {} was never acknowledged: {entry}", host.name);
                 return violated("liveness", what);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dv_proto::v1::{ToAgent, to_agent};
-use dv_types::{Command, CommandId, Epoch, HostName};
+use dv_types::{Command, CommandId, Epoch};
 
 use super::{Verdict, violated};
 use crate::host::Host;
@@ -14,9 +14,9 @@ pub(super) struct Reigns {
     last: u32,
     highest: Epoch,
     epochs: BTreeMap<u32, Epoch>,
-    /// Commands as hosts got them: of a reign that the host may obey, or only of one that it knew to be over.
-    good: BTreeSet<(HostName, CommandId)>,
-    stale: BTreeSet<(HostName, CommandId)>,
+    /// Commands as machines got them: of a reign that the host may obey, or only of one that it knew to be over.
+    good: BTreeSet<(String, CommandId)>,
+    stale: BTreeSet<(String, CommandId)>,
 }
 
 impl Reigns {
@@ -46,7 +46,7 @@ impl Reigns {
             serde_json::from_str(&command.command_json).expect("a command can be read");
         let kept = host.disk.durable("/state/epoch".as_ref()).unwrap_or_default();
         let kept: u64 = String::from_utf8_lossy(&kept).trim().parse().unwrap_or_default();
-        let got = (host.name.clone(), command.id);
+        let got = (host.machine.clone(), command.id);
         if order.epoch < kept {
             self.stale.insert(got)
         } else {
@@ -54,9 +54,18 @@ impl Reigns {
         };
     }
 
+    /// What one machine got, the other has on its disk.
+    pub(super) fn copied(&mut self, from: &str, to: &str) {
+        for commands in [&mut self.good, &mut self.stale] {
+            let own = commands.iter().filter(|(machine, _)| machine == from);
+            let own: Vec<_> = own.map(|(_, command)| (to.to_owned(), *command)).collect();
+            commands.extend(own);
+        }
+    }
+
     /// A host does what this command says.
     pub(super) fn obeyed(&self, host: &Host, command: CommandId) -> Verdict {
-        let got = (host.name.clone(), command);
+        let got = (host.machine.clone(), command);
         if self.stale.contains(&got) && !self.good.contains(&got) {
             let what = format!("{} obeys {command} of a reign that it knew to be over", host.name);
             return violated("reigns", what);

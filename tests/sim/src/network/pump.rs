@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::Status;
 
-use super::{Connection, FORGOTTEN, Heard, Server};
+use super::{Connection, FORGOTTEN, Heard, Server, lies::Lies};
 use crate::{chance::Chance, gate::until, host::Host, story, world::World};
 
 /// The stretch between a host and a coordinator.
@@ -20,6 +20,7 @@ pub(super) struct Stretch {
     pub(super) host: Arc<Host>,
     pub(super) connection: Connection,
     pub(super) server: Server,
+    pub(super) lies: Option<Arc<Lies>>,
 }
 
 impl Stretch {
@@ -33,14 +34,20 @@ impl Stretch {
         let carry = async {
             while let Some(word) = words.next().await {
                 self.world.check(|watch| watch.said(&self.host, &word));
-                let bytes = word.encode_to_vec();
-                tokio::time::sleep(self.host.path.delay(&mut chance)).await;
-                self.host.path.up.pass().await;
-                self.server.awake.pass().await;
-                let word = FromAgent::decode(&*bytes).expect("it was encoded here");
-                self.world.tell(|| story::said(&self.host.name, &word));
-                if up.send(Ok(word)).is_err() {
-                    return;
+                let words = match &self.lies {
+                    Some(lies) => lies.twist(word),
+                    None => vec![word],
+                };
+                for word in words {
+                    let bytes = word.encode_to_vec();
+                    tokio::time::sleep(self.host.path.delay(&mut chance)).await;
+                    self.host.path.up.pass().await;
+                    self.server.awake.pass().await;
+                    let word = FromAgent::decode(&*bytes).expect("it was encoded here");
+                    self.world.tell(|| story::said(&self.host.machine, &word));
+                    if up.send(Ok(word)).is_err() {
+                        return;
+                    }
                 }
             }
             // It says good-bye, and that takes its time, too.
@@ -102,12 +109,15 @@ impl Stretch {
                     }
                 };
                 self.world.check(|watch| watch.told(host, &order));
+                if self.lies.as_ref().is_some_and(|lies| lies.swallows(&order)) {
+                    continue;
+                }
                 let bytes = order.encode_to_vec();
                 self.server.awake.pass().await;
                 tokio::time::sleep(self.host.path.delay(&mut chance)).await;
                 self.host.path.down.pass().await;
                 let order = ToAgent::decode(&*bytes).expect("it was encoded here");
-                self.world.tell(|| story::told(number, host, &order));
+                self.world.tell(|| story::told(number, &self.host.machine, &order));
                 self.world.watch().delivered(&self.host, &order);
                 if down.send(Ok(order)).is_err() {
                     return;
