@@ -14,7 +14,7 @@ pub(crate) fn hunt(seeds: &str, only: Option<&str>) -> Result<bool> {
     let root = root()?;
     let patches = patches(&root.join("tests/sim/planted"))?;
     let hunter = plant(&root, &patches)?;
-    println!("| Bug | Caught by | Seed |\n|---|---|---|");
+    println!("| Bug | What it is | Caught by | Seed |\n|---|---|---|---|");
     let mut all = true;
     // The first patch makes the others possible.
     for patch in &patches[1..] {
@@ -23,6 +23,8 @@ pub(crate) fn hunt(seeds: &str, only: Option<&str>) -> Result<bool> {
         if only.is_some_and(|only| only != name) {
             continue;
         }
+        let text = fs::read_to_string(patch)?;
+        let what = text.lines().next().unwrap_or_default().trim_end_matches('.');
         let run = ["run", "--failures", "1", "--seeds", seeds];
         let said = Command::new(&hunter).args(run).env("DV_PLANTED", name).output()?;
         let said = String::from_utf8_lossy(&said.stdout);
@@ -31,8 +33,8 @@ pub(crate) fn hunt(seeds: &str, only: Option<&str>) -> Result<bool> {
             Some((seed, rest.split_once(" does not hold")?.0))
         });
         match caught {
-            Some((seed, invariant)) => println!("| {name} | `{invariant}` | {seed} |"),
-            None => println!("| {name} | **nothing** | |"),
+            Some((seed, invariant)) => println!("| `{name}` | {what} | `{invariant}` | {seed} |"),
+            None => println!("| `{name}` | {what} | **nothing** | |"),
         }
         all &= caught.is_some();
     }
