@@ -89,6 +89,8 @@ pub(crate) async fn happen(world: Arc<World>, machine: Arc<Machine>) {
                 let skew = chance.between(0, 600) as i64 - 300;
                 tell(&format!("the coordinator's clock is set to {skew} s"));
                 *machine.skew.lock().unwrap() = skew;
+                // By such a clock any host is late.
+                hosts.iter().for_each(|host| host.touch(&world));
             }
         }
     }

@@ -16,8 +16,8 @@ pub(super) fn left(seen: &Seen, world: &World, record: &Record) -> Verdict {
     let Fact::Commanded { host, step, .. } = &record.fact else { return Ok(()) };
     let disrupts = seen.operation(host, *step).is_some_and(Operation::disrupts);
     let serves = |host: &HostName| world.hosts[host].is_well(world);
-    // Who is out already, and not yet shown to be well, counts for nothing.
-    if !disrupts || seen.hosts[host].out || !serves(host) {
+    // Who is out already, and not yet shown to be well, counts for nothing; nor does who is there twice, or lies of itself.
+    if !disrupts || !world.is_plain(host) || seen.hosts[host].out || !serves(host) {
         return Ok(());
     }
     let counts = |other: &HostName| serves(other) || is_excused(world, other);
@@ -32,7 +32,8 @@ pub(super) fn left(seen: &Seen, world: &World, record: &Record) -> Verdict {
 
 /// No more hosts at once do what they were told than may.
 pub(super) fn at_once(seen: &Seen, world: &World, host: &Host, command: CommandId) -> Verdict {
-    if seen.given.get(&command).is_none_or(|given| given.step.is_none()) {
+    let step = seen.given.get(&command).and_then(|given| given.step);
+    if step.is_none() || !world.is_plain(&host.name) {
         return Ok(());
     }
     let other = |other: &&HostName| **other != host.name && !is_excused(world, other);
