@@ -38,6 +38,7 @@ enum Fate {
 
 impl SimStore {
     async fn look(&self) {
+        self.world.store_is_asked();
         self.awake.pass().await;
         let pause = self.chance.lock().unwrap().millis(0, 2);
         tokio::time::sleep(pause).await;
@@ -78,6 +79,7 @@ impl SimStore {
         &self,
         write: impl AsyncFnOnce() -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        self.world.store_is_asked();
         self.awake.pass().await;
         let fate = self.fate();
         self.pause().await;

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -41,7 +44,12 @@ pub(crate) struct World {
     /// Faults happen no more.
     healed: Mutex<bool>,
     began: Instant,
+    /// How often a store was read or written to.
+    asked: AtomicU64,
 }
+
+/// Whoever asks the store for more than this goes round in circles: a long world asks it some thousand times.
+const CIRCLES: u64 = 300_000;
 
 /// When the simulation begins, by a clock that is right.
 pub(crate) const EPOCH: i64 = 1_800_000_000;
@@ -64,6 +72,7 @@ impl World {
             over: CancellationToken::new(),
             healed: Mutex::new(false),
             began: Instant::now(),
+            asked: AtomicU64::new(0),
             scenario,
         }
     }
@@ -89,6 +98,14 @@ impl World {
 
     pub(crate) fn chance(&self, part: &str) -> Chance {
         Chance::of(self.seed, part)
+    }
+
+    /// Somebody reads the store, or writes to it.
+    pub(crate) fn store_is_asked(&self) {
+        if self.asked.fetch_add(1, Ordering::Relaxed) == CIRCLES {
+            let what = format!("the store was asked {CIRCLES} times, and there is no end to it");
+            self.violated(Violation { invariant: "liveness", what });
+        }
     }
 
     /// Since the beginning.

@@ -1,4 +1,4 @@
-//! Canary, then batches, then the rest.
+//! Canary, then batches, then the rest; and on each host one step after the other.
 
 use dv_types::{Fact, Record, plan::WaveKind};
 
@@ -7,7 +7,16 @@ use super::{Verdict, fold::Seen, violated};
 pub(super) fn check(seen: &Seen, canary: Option<u32>, record: &Record) -> Verdict {
     let id = seen.id;
     match &record.fact {
-        Fact::Commanded { host, .. } => {
+        Fact::Commanded { host, command, attempt, .. } => {
+            // A host that was out of reach is told again what it has not answered.
+            let open = seen.given.iter().find(|(other, given)| {
+                let same = given.host == *host && given.attempt == *attempt;
+                same && given.step.is_some() && given.result.is_none() && *other != command
+            });
+            if let Some((open, _)) = open {
+                let what = format!("{id}: {host} goes on, and has not answered {open}");
+                return violated("order", what);
+            }
             let wave = seen.wave_of(host);
             if !wave.is_some_and(|wave| seen.waves.contains(&wave)) {
                 return violated("order", format!("{id}: {host} goes before its wave {wave:?}"));

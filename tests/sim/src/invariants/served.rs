@@ -5,7 +5,11 @@ use std::time::Duration;
 
 use dv_types::{CommandId, Fact, HostName, Operation, Record};
 
-use super::{Verdict, effects, fold::Seen, violated};
+use super::{
+    Verdict, effects,
+    fold::{Given, Seen},
+    violated,
+};
 use crate::{host::Host, world::World};
 
 /// So long after a fault a coordinator may not know yet what became of a host, or holds it for lost.
@@ -39,7 +43,9 @@ pub(super) fn at_once(seen: &Seen, world: &World, host: &Host, command: CommandI
     let other = |other: &&HostName| **other != host.name && !is_excused(world, other);
     let busy = seen.hosts.keys().filter(other).filter(|other| {
         let open = effects::open(&world.hosts[*other], seen.id);
-        open.iter().any(|id| seen.given.get(id).is_some_and(|given| given.step.is_some()))
+        // What a full disk did not take was told all the same.
+        let at_work = |given: &Given| given.step.is_some() && given.result.is_none();
+        open.iter().any(|id| seen.given.get(id).is_some_and(at_work))
     });
     let busy: Vec<_> = busy.collect();
     let most = super::limits::most(seen);
