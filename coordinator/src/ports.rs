@@ -44,7 +44,8 @@ pub trait Store: Send + Sync + 'static {
     fn documents(&self, after: Option<String>, limit: usize) -> Stored<'_, Vec<String>>;
 
     /// Forgets a document; nothing, if it is not there. `false` where a snapshot is held: who reads it goes on to the
-    /// documents, so they stay.
+    /// documents, so they stay. Of several coordinators over one store, only the one that leads can: another would forget
+    /// what was kept since it led.
     fn forget_document(&self, hash: String) -> Stored<'_, bool>;
 
     /// Whether what it says still counts. Of several coordinators over one store, it counts for the one that leads.

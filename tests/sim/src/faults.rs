@@ -26,7 +26,11 @@ pub(crate) async fn happen(world: Arc<World>, machine: Arc<Machine>) {
                 tell("the coordinator is killed");
                 machine.kill();
             }
-            15..19 => machine.stop(),
+            15..19 => {
+                // A host that still waits for it may be held for lost.
+                hosts.iter().for_each(|host| host.touch(&world));
+                machine.stop();
+            }
             19..39 => {
                 on("its agent is killed");
                 host.kill_agent();

@@ -72,6 +72,11 @@ impl Watch {
         self.reigns.wrote(number)
     }
 
+    /// Whether no later coordinator has begun.
+    pub(crate) fn leads(&self, number: u32) -> bool {
+        self.reigns.leads(number)
+    }
+
     /// A rollout was made, or closed.
     pub(crate) fn header(&mut self, header: &Header, plan: Plan) -> Verdict {
         let seen = self.rollouts.entry(header.rollout);

@@ -147,11 +147,20 @@ impl Store for SimStore {
     }
 
     fn documents(&self, after: Option<String>, limit: usize) -> Stored<'_, Vec<String>> {
-        self.kept.documents(after, limit)
+        Box::pin(async move {
+            self.look().await;
+            self.kept.documents(after, limit).await
+        })
     }
 
     fn forget_document(&self, hash: String) -> Stored<'_, bool> {
-        self.kept.forget_document(hash)
+        Box::pin(self.write(async move || {
+            // A store that several share lets only the one that leads forget.
+            if !self.world.watch().leads(self.number) {
+                return Err(StoreError::Deposed);
+            }
+            self.kept.forget_document(hash).await
+        }))
     }
 
     fn shortage(&self) -> Stored<'_, Option<Shortage>> {

@@ -31,6 +31,10 @@ impl Reigns {
         Ok(())
     }
 
+    pub(super) fn leads(&self, number: u32) -> bool {
+        number >= self.last
+    }
+
     pub(super) fn wrote(&mut self, number: u32) -> Verdict {
         if number < self.last {
             let what = format!("coordinator {number} writes, and {} has begun since", self.last);

@@ -150,13 +150,15 @@ impl Lies {
                 before: Some("empty".to_owned()),
                 after: Some("nowhere".to_owned()),
                 changed: Vec::new(),
+                omitted: 0,
             }),
             3 => Some(Evidence::Armed { until: began }),
             4 => Some(Evidence::Reverted { at: began, complete: chance.coin() }),
             _ => None,
         };
         let (took, output) = (Span::from_secs(chance.between(0, 600)), Output::default());
-        let outcome = Outcome { command, result, began, took, output, evidence };
+        let given = chance.hit(300).then_some(began);
+        let outcome = Outcome { command, given, result, began, took, output, evidence };
         let outcome_json = serde_json::to_string(&outcome).expect("an outcome can be written");
         says(from_agent::Message::Outcome(v1::Outcome { outcome_json }))
     }
