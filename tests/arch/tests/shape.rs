@@ -1,6 +1,10 @@
 //! The shape of the workspace: what leans on what, and that every crate follows the house's rules.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use dv_arch::{Workspace, links_of, markdown_files};
 
@@ -39,12 +43,31 @@ fn the_words_and_the_machine_do_no_io() {
 #[test]
 fn only_the_coordinator_knows_the_machine() {
     let workspace = Workspace::read();
-    for program in ["dvctl", "dv-agent"] {
-        assert!(
-            !workspace.linked_by(program).contains("dv-rollout"),
-            "{program} links dv-rollout: it shall see a rollout only as documents",
-        );
+    assert!(
+        !workspace.linked_by("dv-agent").contains("dv-rollout"),
+        "dv-agent links dv-rollout: it shall see a rollout only as documents",
+    );
+    // dvctl makes a plan once more before a person signs it (ADR 11), and sees a rollout only as documents otherwise.
+    for (file, text) in sources(&workspace.root.join("ctl/src")) {
+        for (at, _) in text.match_indices("dv_rollout") {
+            let used = text[at..].lines().next().unwrap_or_default();
+            assert!(used.starts_with("dv_rollout::planning"), "{}: {used}", file.display());
+        }
     }
+}
+
+/// Every source file below, with its text.
+fn sources(directory: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).expect("it is there") {
+        let path = entry.expect("it can be read").path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push((path.clone(), fs::read_to_string(path).expect("it can be read")));
+        }
+    }
+    found
 }
 
 #[test]

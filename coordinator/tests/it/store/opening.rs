@@ -1,6 +1,6 @@
 //! How the sled store is opened: never as if nothing had been there.
 
-use std::{fs, path::Path};
+use std::{fs, io, path::Path};
 
 use dv_coordinator::{
     ports::Store as _,
@@ -34,15 +34,18 @@ async fn next_rollout(state_dir: &Path) -> Option<String> {
     next.map(|next| String::from_utf8_lossy(&next).into_owned())
 }
 
+/// As `cp -a` does it: a store that runs may rename a new file in the middle.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
+        let (name, target) = (entry.file_name(), to.join(entry.file_name()));
         if entry.file_type().unwrap().is_dir() {
             copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
+        } else if let Err(why) = fs::copy(entry.path(), target) {
+            let renamed =
+                why.kind() == io::ErrorKind::NotFound && name.to_string_lossy().ends_with(".new");
+            assert!(renamed, "{}: {why}", entry.path().display());
         }
     }
 }
