@@ -415,10 +415,4 @@ impl Rollout {
     pub(crate) fn was_begun(&self, i: usize, step: usize) -> bool {
         self.hosts[i].given.iter().any(|g| g.step as usize == step && !g.refused)
     }
-
-    /// Whether a host was told to do an operation and has always refused.
-    pub(crate) fn was_refused(&self, i: usize, step: usize) -> bool {
-        let mut given = self.hosts[i].given.iter().filter(|g| g.step as usize == step).peekable();
-        given.peek().is_some() && given.all(|g| g.refused)
-    }
 }

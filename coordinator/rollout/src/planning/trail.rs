@@ -89,10 +89,6 @@ impl Before for Trail<'_> {
         self.places(operation).any(|(rollout, i, place)| rollout.was_begun(i, place))
     }
 
-    fn was_refused(&self, operation: usize) -> bool {
-        self.places(operation).any(|(rollout, i, place)| rollout.was_refused(i, place))
-    }
-
     fn tags_before(&self, operation: usize, repository: &str) -> Option<Tags> {
         let Some(Operation::TagImage { digest, .. }) = self.operation(operation) else {
             return None;

@@ -13,8 +13,6 @@ pub(super) trait Before {
     fn from(&self) -> Option<&Version>;
     /// Whether an operation was begun on it.
     fn was_begun(&self, operation: usize) -> bool;
-    /// Whether it has refused an operation.
-    fn was_refused(&self, operation: usize) -> bool;
     /// The tags before an operation that tags an image.
     fn tags_before(&self, operation: usize, repository: &str) -> Option<Tags>;
     /// The commit before an operation that checks one out.
@@ -29,10 +27,6 @@ impl Before for PlannedHost {
 
     fn was_begun(&self, _: usize) -> bool {
         true
-    }
-
-    fn was_refused(&self, _: usize) -> bool {
-        false
     }
 
     fn tags_before(&self, _: usize, repository: &str) -> Option<Tags> {
@@ -139,12 +133,12 @@ pub(super) fn way_back(manifest: &Manifest, host: &impl Before) -> Result<Vec<Op
             }
             _ => {
                 // What was stopped must be started, even if that was never begun on the way there. So must what finds
-                // something else now: a host that was rebooted in between has started it with the new version. What the
-                // host refused, it would refuse again.
+                // something else now: a host that was rebooted in between has started it with the new version, also one
+                // that had refused to, for a full disk or a policy. If it refuses again, nobody knows what runs there,
+                // and that is said.
                 disturbed |= host.was_begun(at);
-                let acted_on = disturbed || changed && !host.was_refused(at);
                 at += 1;
-                operations.extend(activation(step).filter(|_| acted_on));
+                operations.extend(activation(step).filter(|_| disturbed || changed));
             }
         }
     }
