@@ -1,6 +1,6 @@
 //! Bad input: one clear line that says what to do, and nothing changed.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use dv_e2e::{manifest::Shape, scenario::Scenario, shell::Ran, wait::until};
 
@@ -94,9 +94,14 @@ fn a_context_of_another_fleet() {
     let path = scenario.file("manifest.yaml", &scenario.manifest(Shape::Unit).to_string());
     let ours = fs::read_to_string(scenario.dvctl.context()).expect("the context can be read");
     let foreign = super::strangers::foreign_context(&ours);
-    let dvctl = scenario.dvctl.with_context(scenario.file("foreign.yaml", &foreign).into());
-    let ran = dvctl.run(&["rollout", "start", &path, "--version", "v2"]);
-    refused(&scenario, ran, 9, &["certificate", "context"]);
+    let context = scenario.file("foreign.yaml", &foreign);
+    let start = || {
+        let dvctl = scenario.dvctl.with_context(context.clone().into());
+        dvctl.run(&["rollout", "start", &path, "--version", "v2"])
+    };
+    refused(&scenario, start(), 2, &["others can read it", "chmod 600"]);
+    fs::set_permissions(&context, fs::Permissions::from_mode(0o600)).expect("it is ours");
+    refused(&scenario, start(), 9, &["certificate", "context"]);
 }
 
 #[test]
