@@ -33,7 +33,7 @@ pub(crate) fn everything() -> ExitCode {
     });
     if built {
         // Their images come over the network, and systemd waits for much: that costs the others little.
-        let bed = Beside::begin("real hosts up", hosts::up);
+        let bed = Beside::begin("five real hosts up", hosts::up);
         stages.run("tests", || tests("not package(dv-arch)"));
         stages.run("architecture", || tests("package(dv-arch)"));
         stages.run("examples in docs", || {
@@ -54,11 +54,7 @@ pub(crate) fn everything() -> ExitCode {
 /// The tests on real hosts, when these are up, and the hosts' end.
 fn on_hosts(stages: &mut Stages, bed: Beside) {
     if stages.join(bed) {
-        let [first, second] = hosts::HALVES;
-        let second =
-            Beside::begin("real hosts, second half", move |log| said_to(&mut second.tests(), log));
-        stages.run("real hosts, first half", || passes(&mut first.tests()));
-        stages.join(second);
+        stages.run("real hosts", hosts::test);
         stages.run("real hosts down", hosts::down);
     }
 }
@@ -71,7 +67,7 @@ pub(crate) fn end_to_end() -> ExitCode {
         passes(cargo().args(["build", "--workspace", "--all-targets", "--locked"]))
     });
     if built {
-        on_hosts(&mut stages, Beside::begin("real hosts up", hosts::up));
+        on_hosts(&mut stages, Beside::begin("five real hosts up", hosts::up));
     }
     stages.summary()
 }
