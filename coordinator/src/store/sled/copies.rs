@@ -36,12 +36,17 @@ fn try_copy(state_dir: &Path, store: &Path, revision: u64) -> io::Result<Result<
     if free < 4 * size {
         return Ok(Err(format!("{} MiB are free, and it has {} MiB", free >> 20, size >> 20)));
     }
-    let copy = copies.join(format!("revision-{revision:012}"));
+    // What is noted may lag behind the store: of two copies at one revision neither is put in the other's place.
+    let name = |n: u32| match n {
+        0 => format!("revision-{revision:012}"),
+        n => format!("revision-{revision:012}.{n:03}"),
+    };
+    let mut names = (0..).map(|n| copies.join(name(n)));
+    let copy =
+        names.find(|copy| !copy.exists()).ok_or_else(|| io::Error::other("no name is free"))?;
     let new = copies.join("new");
-    for old in [&new, &copy] {
-        if old.exists() {
-            fs::remove_dir_all(old)?;
-        }
+    if new.exists() {
+        fs::remove_dir_all(&new)?;
     }
     files::copy_directory(store, &new)?;
     fs::rename(&new, &copy)?;
